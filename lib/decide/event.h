@@ -1,0 +1,47 @@
+#ifndef DECIDE_EVENT_H
+#define DECIDE_EVENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * A fact, understood: which one it is, whom it is about, when it was so and
+ * when we heard, and the sender's own words. Its id makes it unique for ever.
+ */
+struct event {
+	char *id;
+	const char *source; /* supabase, alert, … */
+	char *kind; /* organization.created, … */
+	char *organization_id, *customer_id, *lead_id, *call_id; /* or NULL */
+	int64_t occurred_at, received_at;
+	json_t *data; /* what the rules read; owned */
+	char *body; /* as received; owned */
+};
+
+void event_release(struct event *);
+
+/*
+ * What an organizations webhook of Supabase or a plain organization object
+ * says. Its id is onboard:<organization>, so that it happens once, or
+ * offboard:<organization> for a deletion; NULL for what is no business of
+ * onboarding (UPDATE, other tables), which is neither kept nor answered.
+ * ERROR_DATA names the field that is missing or wrong.
+ */
+bool event_from_organization(struct event *, const char *text, size_t size,
+    int64_t now, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * What an alert document says: kind severity title message organization lead
+ * details key next, or the report of the hosted retell-failure-alert. An id in
+ * it makes repeats harmless; without one every report counts, under the id
+ * alert:<now>:<unique>.
+ */
+bool
+event_from_alert(struct event *, const char *text, size_t size, int64_t now,
+    const char *unique, struct error *) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,78 @@
+#ifndef DECIDE_RETRY_H
+#define DECIDE_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/answer.h"
+#include "base/conf.h"
+
+/*
+ * What the answer to a delivery means, when to try again, and when to stop.
+ * Nothing is lost in silence: a delivery ends as done, or as dead with words
+ * that a person is told, or it stays in the queue.
+ */
+enum retry_verdict {
+	RETRY_DONE, /* the receiver has it */
+	RETRY_LATER, /* try again at due_at */
+	RETRY_DEAD, /* never: it will not take this one, or it is too old */
+	RETRY_GONE, /* the destination is at fault: stop that, keep this */
+	RETRY_PLAIN /* Slack: send it again now, with its text alone */
+};
+
+/*
+ * RETRY_GONE says that every other delivery to this destination would fail the
+ * same way until a person mends something: an address that is gone, moved or
+ * wrong, a key that is refused. This one goes back to the queue, however old
+ * it is, the destination is put on hold, and a person is told once, elsewhere.
+ * When the destination is released all goes out. So an address that somebody
+ * removed costs one alert, not a thousand dead deliveries.
+ */
+struct retry_attempt {
+	int64_t number; /* 1: this was the first one */
+	int64_t now;
+	int64_t expires_at; /* later than this, nobody wants it any more */
+	unsigned chance; /* 0 to 999, from the caller's dice */
+	bool plain; /* it was the text alone, after RETRY_PLAIN */
+};
+
+#define RETRY_REASON_MAX 200
+
+struct retry_ruling {
+	enum retry_verdict verdict;
+	int64_t due_at; /* of LATER; of GONE and PLAIN, now; else 0 */
+	bool destination_fault; /* what a breaker is to count */
+	char reason[RETRY_REASON_MAX];
+};
+
+/*
+ * Rule on an attempt.
+ *
+ * Done is 2xx alone; of Slack, 2xx with the body "ok", since what else says 200
+ * there is a proxy or a portal on the way, and the news would be lost.
+ *
+ * Tried again: no connection, no answer in time, a broken one, 408, 425, 429,
+ * 5xx, what is no status of HTTP, and the 400 "Queue is full" of Make.com. The
+ * waits are 5 s, 30 s, 2 m, 10 m, 30 m, 2 h, 5 h, 10 h, and then a day, each
+ * by chance up to a fifth shorter or longer; after 408, 429, a timeout and a
+ * full queue at least a minute. Retry-After is obeyed up to a day, and nothing
+ * goes earlier than it asks. A try that would come after expires_at comes at
+ * expires_at instead, if that is a minute ahead and not before what was asked;
+ * else the delivery is dead, as too old.
+ *
+ * The destination's fault, RETRY_GONE: redirects, which are not followed; 401,
+ * 402, 403, 404, 405, 407, 410, 415; the words and codes with which Slack and
+ * Twilio say such things, whatever the status; what cannot be sent at all.
+ *
+ * Dead is every other 4xx. So are the codes with which Twilio refuses a sender
+ * or a recipient, since SMS is of the moment: the next one is tried anew.
+ *
+ * The reason is one line of words: what came, what to do about it, and up to
+ * 80 code points of what the receiver said, unless that is HTML. Sequences of
+ * seven and more digits, mail addresses, and words that may be keys or secret
+ * addresses (24 and more characters with a digit among them) are masked.
+ */
+void retry_rule(struct retry_ruling *, enum conf_dialect, const struct answer *,
+    const struct retry_attempt *);
+
+#endif

@@ -1,0 +1,479 @@
+#include "net/http.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define CONNECTIONS_KEPT 1024L
+#define WAIT_MS 60000
+
+/* One request. Finished ones are used again: libcurl's handles are dear. */
+struct transfer {
+	CURL *easy;
+	CURLU *url;
+	struct curl_slist *headers;
+	char *body;
+	size_t body_size, body_sent;
+	size_t headers_size, received; /* of the answer */
+	struct answer answer;
+	void *tag;
+	bool running; /* is in the multi handle */
+	struct transfer *next; /* idle or unsendable */
+	struct transfer *older; /* of all */
+};
+
+struct http {
+	CURLM *multi;
+	struct transfer *all, *idle, *unsendable;
+	size_t running;
+	volatile sig_atomic_t woken;
+};
+
+/* libcurl's allocation, as ours: succeeds or ends the process. */
+
+static void *
+take_memory(size_t size)
+{
+	return mem_resize(NULL, size, 1);
+}
+
+static void *
+take_more_memory(void *p, size_t size)
+{
+	return mem_resize(p, size, 1);
+}
+
+static void *
+take_zeroed_memory(size_t count, size_t size)
+{
+	void *p = mem_resize(NULL, count, size);
+
+	memset(p, 0, count * size);
+	return p;
+}
+
+bool
+http_open(struct http **http, struct error *error)
+{
+	CURLM *multi = NULL;
+
+	*http = NULL;
+	signal(SIGPIPE, SIG_IGN);
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, take_memory, free,
+		take_more_memory, mem_copy, take_zeroed_memory) == CURLE_OK)
+		multi = curl_multi_init();
+	if (multi == NULL)
+		return error_set(error, ERROR_RETRY, "libcurl does not start");
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+	*http = mem_alloc(sizeof(**http));
+	(*http)->multi = multi;
+	return true;
+}
+
+/* Take a transfer out of the multi handle, with nothing left of its request. */
+static void
+transfer_clear(struct http *http, struct transfer *transfer)
+{
+	struct curl_slist *header;
+
+	if (transfer->running)
+		curl_multi_remove_handle(http->multi, transfer->easy);
+	transfer->running = false;
+	curl_easy_reset(transfer->easy);
+	for (header = transfer->headers; header != NULL; header = header->next)
+		mem_wipe(header->data, strlen(header->data));
+	curl_slist_free_all(transfer->headers);
+	transfer->headers = NULL;
+	curl_url_cleanup(transfer->url);
+	transfer->url = NULL;
+	free(transfer->body);
+	transfer->body = NULL;
+	buf_release(&transfer->answer.body);
+}
+
+void
+http_close(struct http *http)
+{
+	struct transfer *transfer;
+
+	if (http == NULL)
+		return;
+	while ((transfer = http->all) != NULL) {
+		http->all = transfer->older;
+		transfer_clear(http, transfer);
+		curl_easy_cleanup(transfer->easy);
+		free(transfer);
+	}
+	curl_multi_cleanup(http->multi);
+	curl_global_cleanup();
+	free(http);
+}
+
+static struct transfer *
+transfer_take(struct http *http)
+{
+	struct transfer *transfer = http->idle;
+
+	if (transfer != NULL) {
+		http->idle = transfer->next;
+		return transfer;
+	}
+	transfer = mem_alloc(sizeof(*transfer));
+	transfer->easy = curl_easy_init();
+	transfer->older = http->all;
+	http->all = transfer;
+	return transfer;
+}
+
+/* What failed, in words that show nothing of the request. Returns false. */
+static bool
+fail(struct answer *answer, enum answer_failure failure, const char *what,
+    const char *why)
+{
+	answer->failure = failure;
+	answer->status = 0;
+	answer->retry_after_s = -1;
+	buf_release(&answer->body);
+	snprintf(answer->reason, sizeof(answer->reason), "%s%s%s", what,
+	    why != NULL ? ": " : "", why != NULL ? why : "");
+	return false;
+}
+
+static bool
+unsendable(struct transfer *transfer, const char *what)
+{
+	return fail(&transfer->answer, ANSWER_UNSENDABLE, what, NULL);
+}
+
+/* A host as libcurl's parser gives it: "127.1" is "127.0.0.1" by then. */
+static bool
+is_loopback(const char *host)
+{
+	struct in_addr address;
+
+	if (inet_pton(AF_INET, host, &address) == 1)
+		return ntohl(address.s_addr) >> 24 == 127;
+	return strcmp(host, "[::1]") == 0 || strcasecmp(host, "localhost") == 0;
+}
+
+static bool
+check_url(struct transfer *transfer, const char *scheme, const char *host)
+{
+	if (strcasecmp(scheme, "https") == 0)
+		return true;
+	if (strcasecmp(scheme, "http") != 0)
+		return unsendable(transfer, "the URL is not https");
+	if (!is_loopback(host))
+		return unsendable(
+		    transfer, "the URL is http to another machine; use https");
+	return true;
+}
+
+/*
+ * The transfer goes by the very parts that were checked, so no two readings of
+ * the URL can differ.
+ */
+static bool
+set_url(struct transfer *transfer, const char *url)
+{
+	char *scheme = NULL, *host = NULL;
+	bool ok;
+
+	transfer->url = curl_url();
+	if (curl_url_set(transfer->url, CURLUPART_URL, url, 0) != CURLUE_OK ||
+	    curl_url_get(transfer->url, CURLUPART_SCHEME, &scheme, 0) !=
+		CURLUE_OK ||
+	    curl_url_get(transfer->url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		ok = unsendable(transfer, "the URL is not one");
+	else
+		ok = check_url(transfer, scheme, host) &&
+		    curl_easy_setopt(transfer->easy, CURLOPT_CURLU,
+			transfer->url) == CURLE_OK;
+	curl_free(scheme);
+	curl_free(host);
+	return ok;
+}
+
+/* One line: a value from outside must not begin another header. */
+static bool
+is_header(const char *header)
+{
+	const char *p;
+
+	for (p = header; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return false;
+	return strchr(header, ':') != NULL;
+}
+
+static bool
+set_headers(struct transfer *transfer, const char *const *header)
+{
+	transfer->headers = curl_slist_append(NULL, "Expect:");
+	for (; header != NULL && *header != NULL; header++) {
+		if (!is_header(*header))
+			return unsendable(
+			    transfer, "a header is not \"Name: value\"");
+		transfer->headers =
+		    curl_slist_append(transfer->headers, *header);
+	}
+	return curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER,
+		   transfer->headers) == CURLE_OK;
+}
+
+static size_t
+give_body(char *to, size_t size, size_t count, void *data)
+{
+	struct transfer *transfer = data;
+	size_t left = transfer->body_size - transfer->body_sent;
+
+	if (left > size * count)
+		left = size * count;
+	if (left > 0)
+		memcpy(to, transfer->body + transfer->body_sent, left);
+	transfer->body_sent += left;
+	return left;
+}
+
+/* Asked only to send the body once more, which the header promises not to. */
+static int
+refuse_to_rewind(void *data, curl_off_t offset, int origin)
+{
+	(void)data;
+	(void)offset;
+	(void)origin;
+	return CURL_SEEKFUNC_FAIL;
+}
+
+static size_t
+keep_body(char *bytes, size_t size, size_t count, void *data)
+{
+	struct transfer *transfer = data;
+	struct buf *body = &transfer->answer.body;
+	size_t room = body->max - body->size;
+
+	size *= count;
+	transfer->received += size;
+	if (transfer->received > HTTP_READ_MAX)
+		return 0;
+	buf_add(body, bytes, size < room ? size : room);
+	return size;
+}
+
+static size_t
+count_header(char *bytes, size_t size, size_t count, void *data)
+{
+	struct transfer *transfer = data;
+
+	(void)bytes;
+	size *= count;
+	transfer->headers_size += size;
+	return transfer->headers_size <= HTTP_HEADERS_MAX ? size : 0;
+}
+
+/*
+ * What differs from libcurl's defaults, by which peers are verified and
+ * redirects, .netrc, cookies and compression left alone.
+ */
+static bool
+set_limits(struct transfer *transfer, int64_t timeout_ms)
+{
+	CURL *easy = transfer->easy;
+	int failed = 0;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	failed |=
+	    curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	failed |=
+	    curl_easy_setopt(easy, CURLOPT_USERAGENT, "automate/" VERSION);
+	failed |= curl_easy_setopt(
+	    easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
+	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep_body);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, count_header);
+	failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* Or a name server that is silent would hold up all the others. */
+	failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+	return failed == CURLE_OK;
+}
+
+static bool
+set_request(struct transfer *transfer, const struct http_request *request)
+{
+	CURL *easy = transfer->easy;
+	const char *method = request->method != NULL ? request->method : "POST";
+	int failed = 0;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_USERNAME, request->user);
+	failed |= curl_easy_setopt(easy, CURLOPT_PASSWORD, request->password);
+	if (strcmp(method, "GET") == 0)
+		return failed == CURLE_OK;
+	transfer->body = mem_copy_bytes(request->body, request->body_size);
+	transfer->body_size = request->body_size;
+	failed |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+	failed |= curl_easy_setopt(
+	    easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+	failed |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
+	failed |= curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+	failed |=
+	    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_to_rewind);
+	return failed == CURLE_OK;
+}
+
+void
+http_start(struct http *http, const struct http_request *request, void *tag)
+{
+	struct transfer *transfer = transfer_take(http);
+
+	assert(request->timeout_ms > 0);
+	transfer->tag = tag;
+	transfer->body_size = transfer->body_sent = 0;
+	transfer->headers_size = transfer->received = 0;
+	transfer->answer = (struct answer){
+	    .retry_after_s = -1, .body = BUF_INIT(ANSWER_BODY_MAX)};
+	unsendable(transfer, "libcurl is too old");
+	http->running++;
+	transfer->running = set_url(transfer, request->url) &&
+	    set_headers(transfer, request->headers) &&
+	    set_limits(transfer, request->timeout_ms) &&
+	    set_request(transfer, request) &&
+	    curl_multi_add_handle(http->multi, transfer->easy) == CURLM_OK;
+	if (!transfer->running) {
+		transfer->next = http->unsendable;
+		http->unsendable = transfer;
+	}
+}
+
+/* What became of it. Where no byte of a request went out, none can have come.
+ */
+static void
+judge(struct transfer *transfer, CURLcode code)
+{
+	struct answer *answer = &transfer->answer;
+	long status = 0, sent = 0, os_error = 0;
+	curl_off_t took_us = 0, retry_after_s = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_error);
+	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &took_us);
+	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+	answer->took_ms = took_us / 1000;
+	if (transfer->received > HTTP_READ_MAX)
+		code = CURLE_OK;
+	if (code == CURLE_OK && status >= 200) {
+		answer->failure = ANSWER_COMPLETE;
+		answer->status = (int)status;
+		answer->reason[0] = '\0';
+		if (retry_after_s > 0)
+			answer->retry_after_s = retry_after_s;
+	} else if (code == CURLE_URL_MALFORMAT)
+		fail(answer, ANSWER_UNSENDABLE, "the URL is not one", NULL);
+	else if (sent == 0 && code == CURLE_OPERATION_TIMEDOUT)
+		fail(answer, ANSWER_REFUSED, "no connection in time", NULL);
+	else if (sent == 0)
+		fail(answer, ANSWER_REFUSED, "no connection",
+		    code == CURLE_COULDNT_CONNECT && os_error != 0
+			? strerror((int)os_error)
+			: curl_easy_strerror(code));
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		fail(answer, ANSWER_TIMEOUT, "no whole answer in time", NULL);
+	else
+		fail(answer, ANSWER_BROKEN, "no whole answer",
+		    curl_easy_strerror(code));
+}
+
+/* A transfer that has come to its end; NULL if there is none. */
+static struct transfer *
+take_done(struct http *http)
+{
+	struct transfer *transfer = http->unsendable;
+	CURLMsg *message;
+	int left;
+
+	if (transfer != NULL) {
+		http->unsendable = transfer->next;
+		return transfer;
+	}
+	message = curl_multi_info_read(http->multi, &left);
+	if (message == NULL)
+		return NULL;
+	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+	judge(transfer, message->data.result);
+	return transfer;
+}
+
+bool
+http_wait(struct http *http, int64_t wait_ms, void **tag, struct answer *answer)
+{
+	const int64_t end = clock_monotonic_ms() + wait_ms;
+	struct transfer *transfer = take_done(http);
+	int64_t left;
+	int count;
+
+	while (transfer == NULL) {
+		/* Should these fail, time still ends every request. */
+		curl_multi_perform(http->multi, &count);
+		transfer = take_done(http);
+		left = end - clock_monotonic_ms();
+		if (transfer == NULL && (left <= 0 || http->woken)) {
+			http->woken = 0;
+			return false;
+		}
+		if (transfer == NULL)
+			curl_multi_poll(
+			    http->multi, NULL, 0, (int)left, &count);
+	}
+	*tag = transfer->tag;
+	*answer = transfer->answer;
+	transfer->answer = (struct answer){.failure = ANSWER_COMPLETE};
+	transfer_clear(http, transfer);
+	transfer->next = http->idle;
+	http->idle = transfer;
+	http->running--;
+	return true;
+}
+
+size_t
+http_running(const struct http *http)
+{
+	return http->running;
+}
+
+void
+http_wakeup(struct http *http)
+{
+	http->woken = 1;
+	curl_multi_wakeup(http->multi);
+}
+
+bool
+http_request(const struct http_request *request, struct answer *answer,
+    struct error *error)
+{
+	struct http *http;
+	void *tag;
+
+	if (!http_open(&http, error))
+		return false;
+	http_start(http, request, NULL);
+	while (!http_wait(http, WAIT_MS, &tag, answer))
+		;
+	http_close(http);
+	return true;
+}

@@ -1,0 +1,56 @@
+#ifndef STORE_LEDGER_H
+#define STORE_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/error.h"
+#include "decide/plan.h"
+#include "store/db.h"
+
+/*
+ * The one transaction: an event and everything it makes us owe, at most once.
+ */
+struct ledger;
+
+bool ledger_open(struct ledger **, const struct conf *, enum db_mode,
+    struct error *) __attribute__((warn_unused_result));
+void ledger_close(struct ledger *); /* what was not flushed never happened */
+
+enum ledger_answer { LEDGER_RECORDED, LEDGER_DUPLICATE, LEDGER_FAILED };
+
+/*
+ * Record event, once: look it up by its id, load its account, let decide()
+ * fill a plan, write event and plan. *result, to be freed, is the line to
+ * print; that of a duplicate is the first one's with its outcome changed.
+ *
+ * Nothing of it is to be acknowledged before ledger_flush() was true: many
+ * events may share one transaction. On LEDGER_FAILED with an error of kind
+ * ERROR_DATA the event alone is refused and the group stands; with any other
+ * the whole group is gone, and repeating it is safe.
+ */
+enum ledger_answer
+ledger_record(struct ledger *, const struct event *, decide_fn *decide,
+    char **result, struct error *) __attribute__((warn_unused_result));
+bool ledger_flush(struct ledger *, struct error *)
+    __attribute__((warn_unused_result));
+
+/*
+ * Raise an alert inside the caller's transaction; what it points to stays the
+ * caller's. *id and *count may be NULL.
+ */
+bool ledger_alert(struct db *, struct alert *, const struct conf *, int64_t now,
+    int64_t *id, int64_t *count, struct error *)
+    __attribute__((warn_unused_result));
+
+/*
+ * Close the open alert with that fingerprint, or that id where key is NULL, and
+ * queue the news for the destinations that heard of it. *resolved is its id, or
+ * 0 where none is open, which is no error.
+ */
+bool ledger_resolve(struct ledger *, const char *key, int64_t id,
+    const char *by, int64_t now, int64_t *resolved, struct error *)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,229 @@
+# TAP for sh. A script in tests/cmd begins with
+#
+#	. "$(dirname "$0")/../lib.sh"
+#
+# and is then in a scratch directory of its own, with the fresh commands first
+# in PATH and nothing of the caller's configuration in its environment. It ends
+# with done_testing. BUILD names the build directory (build); KEEP=1 keeps the
+# scratch directory; VALGRIND=1 runs what run() runs under memcheck.
+#
+# shellcheck shell=sh
+set -u
+
+TOP=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+BUILD=${BUILD:-build}
+case $BUILD in
+/*) ;;
+*) BUILD=$TOP/$BUILD ;;
+esac
+PATH=$BUILD:$BUILD/tests:$PATH
+SCRATCH=$(mktemp -d) && SCRATCH=$(cd "$SCRATCH" && pwd -P) && cd "$SCRATCH" ||
+	exit 1
+HOME=$SCRATCH
+DB=$SCRATCH/automate.db
+export PATH HOME
+unset MAKE_WEBHOOK_URL ZAPIER_WEBHOOK_URL BILLING_AUTOMATION_WEBHOOK_URL \
+	SMS_WEBHOOK_URL FOUNDER_PHONE CRON_SECRET ONBOARDING_SECRET APP_URL \
+	NOTION_KB_URL
+for tap_variable in $(env | sed -n 's/^\([A-Z_]*\)=.*/\1/p'); do
+	case $tap_variable in
+	AUTOMATE_* | SLACK_* | TWILIO_* | STRIPE_* | RETELL_*)
+		unset "$tap_variable" ;;
+	esac
+done
+
+status=0
+tap_count=0
+tap_failed=0
+tap_processes=
+
+tap_exit() {
+	# shellcheck disable=SC2086 # a list
+	[ -z "$tap_processes" ] || kill $tap_processes 2>/dev/null
+	cd / || exit 1
+	if [ "${KEEP:-0}" = 1 ]; then
+		echo "# kept $SCRATCH"
+	else
+		rm -rf "$SCRATCH"
+	fi
+}
+trap tap_exit EXIT
+trap 'exit 1' HUP INT TERM
+
+tap_pass() {
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1"
+}
+
+# Say also why (in ./why), and what the last command said.
+tap_fail() {
+	tap_count=$((tap_count + 1))
+	tap_failed=1
+	echo "not ok $tap_count - $1"
+	echo "# last status: $status"
+	for tap_file in why out err; do
+		[ -s "$tap_file" ] || continue
+		echo "# $tap_file:"
+		awk 'NR <= 40 { print "#   " $0 }' "$tap_file"
+	done
+	return 1
+}
+
+# ok NAME COMMAND...: the command succeeds.
+ok() {
+	tap_name=$1
+	shift
+	if "$@" >why 2>&1; then
+		tap_pass "$tap_name"
+	else
+		tap_fail "$tap_name"
+	fi
+}
+
+# is GOT WANTED NAME
+is() {
+	if [ "$1" = "$2" ]; then
+		tap_pass "$3"
+	else
+		printf '   got: %s\nwanted: %s\n' "$1" "$2" >why
+		tap_fail "$3"
+	fi
+}
+
+# is_status STATUS NAME: what the last run() ended with.
+is_status() {
+	is "$status" "$1" "$2"
+}
+
+# like TEXT PATTERN NAME: some line matches the extended regular expression.
+like() {
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then
+		tap_pass "$3"
+	else
+		printf '%s\ndoes not match %s\n' "$1" "$2" >why
+		tap_fail "$3"
+	fi
+}
+
+unlike() {
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then
+		printf '%s\nmatches %s\n' "$1" "$2" >why
+		tap_fail "$3"
+	else
+		tap_pass "$3"
+	fi
+}
+
+# run COMMAND...: its output into ./out and ./err, its status into $status.
+# For a variable of its environment: run env NAME=VALUE COMMAND...
+run() {
+	tap_program=$(command -v "$1")
+	case ${VALGRIND:-0}$tap_program in
+	1"$BUILD"/* | 1*/env)
+		valgrind -q --error-exitcode=99 --leak-check=full \
+			--trace-children=yes "$@" >out 2>err ;;
+	*)
+		"$@" >out 2>err ;;
+	esac
+	status=$?
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds. Nothing else may sleep.
+wait_for() {
+	tap_end=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -le "$tap_end" ] || return 1
+		sleep 0.02
+	done
+}
+
+# Processes to kill when the script ends.
+kill_at_exit() {
+	tap_processes="$tap_processes $*"
+}
+
+# The receiver (tests/httpd.c): its address in $URL, what it got in ./requests,
+# its process in $HTTPD. Options, such as -q, are passed on.
+start_httpd() {
+	: >>script
+	HTTPD=$(httpd -d -r requests -p port -s script "$@") || exit 1
+	kill_at_exit "$HTTPD"
+	PORT=$(cat port)
+	URL=http://127.0.0.1:$PORT
+}
+
+# script LINE...: what the receiver answers from now on.
+script() {
+	printf '%s\n' "$@" >script.new
+	mv script.new script
+	kill -HUP "$HTTPD"
+}
+
+# How many requests came, at all or for a path.
+requests() {
+	if [ $# -eq 0 ]; then
+		grep -c . requests
+	else
+		grep -cF "\"path\":\"$1\"," requests
+	fi
+}
+
+# json FILE PATH...: a value of a JSON file, as in json out '$.outcome'. Each
+# further path looks into the text that the one before found, as in
+# json request '$.body' '$.step'.
+json() {
+	tap_value="CAST(readfile('$1') AS TEXT)"
+	shift
+	for tap_path in "$@"; do
+		tap_value="json_extract($tap_value, '$tap_path')"
+	done
+	sqlite3 :memory: "SELECT $tap_value"
+}
+
+# request NUMBER PATH...: json() of one request, the first being 1.
+request() {
+	sed -n "$1p" requests >request
+	shift
+	json request "$@"
+}
+
+sql() {
+	sqlite3 -readonly -cmd '.timeout 5000' "$DB" "$1"
+}
+
+# A configuration with every destination at the receiver.
+config() {
+	cat >automate.yaml <<-END
+	database:
+	  path: $DB
+	links:
+	  app_url: https://app.example.com
+	  knowledge_base_url: https://kb.example.com
+	mail:
+	  url: $URL/mail
+	billing:
+	  url: $URL/billing
+	slack:
+	  customers:
+	    url: $URL/slack-customers
+	  alerts:
+	    url: $URL/slack-alerts
+	sms:
+	  provider: webhook
+	  to: "+15550100"
+	  url: $URL/sms
+	END
+	AUTOMATE_CONFIG=$SCRATCH/automate.yaml
+	export AUTOMATE_CONFIG
+}
+
+skip_all() {
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+done_testing() {
+	echo "1..$tap_count"
+	exit "$tap_failed"
+}
