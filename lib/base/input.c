@@ -303,7 +303,7 @@ decide_alone(struct input *input)
 {
 	const bool whole = look(input);
 
-	if (input->shape.filled || input->failure != 0 ||
+	if (input->shape.filled ||
 	    input->end - input->start > input->document_max)
 		return begin_lines(input);
 	if (whole && !at_end(input)) {

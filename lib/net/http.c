@@ -179,6 +179,21 @@ check_url(struct transfer *transfer, const char *scheme, const char *host)
 }
 
 /*
+ * Requests to one TLS server wait for the first connection, in case it takes
+ * them all.
+ */
+static bool
+set_parts(struct transfer *transfer, bool tls)
+{
+	CURL *easy = transfer->easy;
+	int failed = 0;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);
+	failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, tls ? 1L : 0L);
+	return failed == CURLE_OK;
+}
+
+/*
  * The transfer goes by the very parts that were checked, so no two readings of
  * the URL can differ.
  */
@@ -196,8 +211,7 @@ set_url(struct transfer *transfer, const char *url)
 		ok = unsendable(transfer, "the URL is not one");
 	else
 		ok = check_url(transfer, scheme, host) &&
-		    curl_easy_setopt(transfer->easy, CURLOPT_CURLU,
-			transfer->url) == CURLE_OK;
+		    set_parts(transfer, strcasecmp(scheme, "https") == 0);
 	curl_free(scheme);
 	curl_free(host);
 	return ok;
@@ -346,7 +360,8 @@ http_start(struct http *http, const struct http_request *request, void *tag)
 	transfer->headers_size = transfer->received = 0;
 	transfer->answer = (struct answer){
 	    .retry_after_s = -1, .body = BUF_INIT(ANSWER_BODY_MAX)};
-	unsendable(transfer, "libcurl is too old");
+	/* Unless something says better. */
+	unsendable(transfer, "libcurl lacks what this needs");
 	http->running++;
 	transfer->running = set_url(transfer, request->url) &&
 	    set_headers(transfer, request->headers) &&
@@ -359,43 +374,71 @@ http_start(struct http *http, const struct http_request *request, void *tag)
 	}
 }
 
-/* What became of it. Where no byte of a request went out, none can have come.
- */
+/* Sent, and no whole answer: where libcurl's words would puzzle, ours. */
+static const char *
+why_broken(const struct transfer *transfer, CURLcode code)
+{
+	if (transfer->headers_size > HTTP_HEADERS_MAX)
+		return "its headers are too long";
+	switch (code) {
+	case CURLE_OK: return "it has no final status";
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY: return "it is not HTTP";
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_FAIL_REWIND: return "the connection was closed";
+	case CURLE_PARTIAL_FILE: return "the connection was closed early";
+	default: return curl_easy_strerror(code);
+	}
+}
+
 static void
-judge(struct transfer *transfer, CURLcode code)
+judge_failure(struct transfer *transfer, CURLcode code)
 {
 	struct answer *answer = &transfer->answer;
-	long status = 0, sent = 0, os_error = 0;
-	curl_off_t took_us = 0, retry_after_s = 0;
+	long sent = 0, os_error = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
 	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_error);
-	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &took_us);
-	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-	answer->took_ms = took_us / 1000;
-	if (transfer->received > HTTP_READ_MAX)
-		code = CURLE_OK;
-	if (code == CURLE_OK && status >= 200) {
-		answer->failure = ANSWER_COMPLETE;
-		answer->status = (int)status;
-		answer->reason[0] = '\0';
-		if (retry_after_s > 0)
-			answer->retry_after_s = retry_after_s;
-	} else if (code == CURLE_URL_MALFORMAT)
-		fail(answer, ANSWER_UNSENDABLE, "the URL is not one", NULL);
+	if (code == CURLE_URL_MALFORMAT)
+		unsendable(transfer, "the URL is not one");
 	else if (sent == 0 && code == CURLE_OPERATION_TIMEDOUT)
 		fail(answer, ANSWER_REFUSED, "no connection in time", NULL);
+	else if (sent == 0 && code == CURLE_COULDNT_CONNECT && os_error != 0)
+		fail(answer, ANSWER_REFUSED, "no connection",
+		    strerror((int)os_error));
 	else if (sent == 0)
 		fail(answer, ANSWER_REFUSED, "no connection",
-		    code == CURLE_COULDNT_CONNECT && os_error != 0
-			? strerror((int)os_error)
-			: curl_easy_strerror(code));
+		    curl_easy_strerror(code));
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		fail(answer, ANSWER_TIMEOUT, "no whole answer in time", NULL);
 	else
 		fail(answer, ANSWER_BROKEN, "no whole answer",
-		    curl_easy_strerror(code));
+		    why_broken(transfer, code));
+}
+
+/* What became of the request. */
+static void
+judge(struct transfer *transfer, CURLcode code)
+{
+	struct answer *answer = &transfer->answer;
+	curl_off_t took_us = 0, retry_after_s = 0;
+	long status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &took_us);
+	answer->took_ms = took_us / 1000;
+	if (transfer->received > HTTP_READ_MAX)
+		code = CURLE_OK;
+	if (code != CURLE_OK || status < 200) {
+		judge_failure(transfer, code);
+		return;
+	}
+	answer->failure = ANSWER_COMPLETE;
+	answer->status = (int)status;
+	answer->reason[0] = '\0';
+	if (retry_after_s > 0)
+		answer->retry_after_s = retry_after_s;
 }
 
 /* A transfer that has come to its end; NULL if there is none. */
@@ -436,8 +479,8 @@ http_wait(struct http *http, int64_t wait_ms, void **tag, struct answer *answer)
 			return false;
 		}
 		if (transfer == NULL)
-			curl_multi_poll(
-			    http->multi, NULL, 0, (int)left, &count);
+			curl_multi_poll(http->multi, NULL, 0,
+			    (int)(left < WAIT_MS ? left : WAIT_MS), &count);
 	}
 	*tag = transfer->tag;
 	*answer = transfer->answer;

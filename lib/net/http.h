@@ -35,7 +35,8 @@ struct http_request {
 	const char *url;
 	const char *method; /* NULL: POST */
 	const char *const *headers; /* "Name: value" up to a NULL; or NULL */
-	const char *body; /* body_size bytes; not for GET */
+	const char *body; /* body_size bytes; not for GET. Without a header */
+	/* saying what it is, it is taken for a form */
 	size_t body_size;
 	const char *user, *password; /* for Basic authentication; or NULL */
 	int64_t timeout_ms; /* for all of it, connecting included */
@@ -77,8 +78,7 @@ size_t http_running(const struct http *);
  */
 void http_wakeup(struct http *);
 
-/* One request and its answer. False, as of http_open(), if it could not begin.
- */
+/* One request and its answer; false only where http_open() would be. */
 bool http_request(const struct http_request *, struct answer *, struct error *)
     __attribute__((warn_unused_result));
 

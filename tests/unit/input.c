@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +84,8 @@ static const struct told {
 	"1<[\n{\"a\":1},\n{\"a\":2}\n]\n>."},
     {"an object at the margin", "{\"a\":\n{\"b\":1}\n}\n", 99,
 	"1<{\"a\":\n{\"b\":1}\n}\n>."},
+    {"an object behind a blank line", "{\"a\":\n\n{\"b\":1}\n}\n", 99,
+	"1<{\"a\":\n\n{\"b\":1}\n}\n>."},
     {"more objects at the margin", "{\"a\":[\n{\"b\":1},\n{\"b\":2}\n]}", 99,
 	"1<{\"a\":[\n{\"b\":1},\n{\"b\":2}\n]}>."},
     {"cut short", "{\n \"a\": {\"b\":\n", 99, "1<{\n \"a\": {\"b\":\n>."},
@@ -99,6 +103,9 @@ static const struct told {
     {"a batch with a bad line", "{}\n{\"a\":\n[]\n}\n", 99,
 	"1<{}>2<{\"a\":>3<[]>4<}>."},
     {"a batch with garbage first", "hello [\n{}\n", 99, "1<hello [>2<{}>."},
+    {"a batch with brackets in strings", "[\"[\",\"\\\"[\"]\n{}", 99,
+	"1<[\"[\",\"\\\"[\"]>2<{}>."},
+    {"a batch with a bracket too many first", "[]]\n{}\n", 99, "1<[]]>2<{}>."},
     {"a batch with a closing bracket first", "}\n{}\n", 99, "1<}>2<{}>."},
 
     {"first line cut short", "{\"a\":\"b\n{\"a\":2}\n{\"a\":3}\n", 99,
@@ -130,6 +137,8 @@ static const struct told {
     {"too long, twice", "{}\n{\"abc\":1}\n{\"abc\":2}\n[]", 7,
 	"1<{}>!line 2: document is longer than 7 bytes;"
 	"!line 3: document is longer than 7 bytes;4<[]>."},
+    {"first line cut short, the second too long", "{\"a\"\n{\"abc\":1}\n{}\n",
+	7, "!line 1: document is longer than 7 bytes;."},
     {"more blank lines than a document", "\n\n\n\n\n\n\n\n\n{}\n[]\n", 7,
 	"10<{}>11<[]>."},
 };
@@ -389,7 +398,41 @@ write_many(int *fd, int count)
 	_exit(0);
 }
 
-/* Not blocking, as some parents leave a pipe. */
+static int late_end;
+
+static void
+write_late(int signal)
+{
+	(void)signal;
+	say(late_end, "17");
+	close(late_end);
+}
+
+/* Not blocking, as some parents leave a pipe; and a signal comes. */
+static void
+test_nonblocking(void)
+{
+	const struct itimerval soon = {{0, 0}, {0, 20000}};
+	struct sigaction action = {0};
+	struct buf shown = BUF_INIT(99);
+	struct input input;
+	int ends[2];
+
+	if (!ok(pipe(ends) == 0, "pipe"))
+		return;
+	late_end = ends[1];
+	action.sa_handler = write_late;
+	sigaction(SIGALRM, &action, NULL);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	input_init(&input, ends[0], 99);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	show_all(&shown, &input);
+	is_text(buf_string(&shown), "1<17>.", "what is written later");
+	input_release(&input);
+	close(ends[0]);
+	buf_release(&shown);
+}
+
 static void
 test_many(void)
 {
@@ -402,7 +445,6 @@ test_many(void)
 	int fd = -1, same = 0;
 	pid_t pid = write_many(&fd, count);
 
-	fcntl(fd, F_SETFL, O_NONBLOCK);
 	input_init(&input, fd, 4096);
 	while (
 	    input_next(&input, &text, &size, &line, &error) == INPUT_DOCUMENT) {
@@ -462,6 +504,29 @@ test_large(void)
 	free(text);
 }
 
+static void
+test_blank(void)
+{
+	struct error error = {0};
+	struct input input;
+	FILE *file = tmpfile();
+	const char *text;
+	size_t size, line;
+	int i;
+
+	for (i = 0; i < 1 << 20; i++)
+		putc('\n', file);
+	fputs("{}", file);
+	rewind(file);
+	input_init(&input, fileno(file), 1000);
+	ok(input_next(&input, &text, &size, &line, &error) == INPUT_DOCUMENT &&
+		size <= 1000 && memcmp(text + size - 2, "{}", 2) == 0,
+	    "a megabyte of blank lines first");
+	ok(input.room <= 4 * 65536, "in little memory");
+	input_release(&input);
+	fclose(file);
+}
+
 int
 main(void)
 {
@@ -479,7 +544,9 @@ main(void)
 	test_failing("{\n1\n", "!cannot read the input: Is a directory;.");
 	test_failing("{\n{", "!cannot read the input: Is a directory;.");
 	test_kind();
+	test_nonblocking();
 	test_many();
 	test_large();
+	test_blank();
 	return tap_end();
 }

@@ -425,7 +425,7 @@ test_put(void)
 	json_put(object, "empty", "");
 	json_put(object, "controls", "a\"\\\n\x01\x7F");
 	json_put(object, "utf8", "é\xF0\x9F\x98\x80");
-	json_put(object, "broken", "a\xFFz\xED\xA0\x80|\xC3");
+	json_put(object, "broken", "a\xFFé\xED\xA0\x80|\xC3");
 	json_put_number(object, "number", INT64_MIN);
 	json_put(object, "a", "gone");
 	json_put(object, "a", "last");
@@ -434,7 +434,7 @@ test_put(void)
 	    "{\"z\":\"first\",\"null\":null,\"empty\":\"\","
 	    "\"controls\":\"a\\\"\\\\\\n\\u0001\x7F\","
 	    "\"utf8\":\"é\xF0\x9F\x98\x80\","
-	    "\"broken\":\"a\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD|"
+	    "\"broken\":\"a\xEF\xBF\xBDé\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD|"
 	    "\xEF\xBF\xBD\",\"number\":-9223372036854775808,\"a\":\"last\"}",
 	    "an object is written in the order it was made");
 	free(text);

@@ -113,6 +113,9 @@ static const struct {
 	"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", "and a longer one"},
     {"\xC0\xAF", 9, "\xEF\xBF\xBD\xEF\xBF\xBD", "\xEF\xBF\xBD\xEF\xBF\xBD",
 	"an overlong slash"},
+    {"\xE0\x80\xAF", 9, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD",
+	"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", "a longer one"},
+    {"\xF0\x80\x80\xAF", 1, "…", "…", "the longest"},
     {"\xED\xA0\x80", 9, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD",
 	"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", "half a surrogate pair"},
     {"\xF4\x90\x80\x80", 2, "\xEF\xBF\xBD…", "\xEF\xBF\xBD…", "beyond Unicode"},
@@ -272,7 +275,7 @@ test_slack_parts(void)
 	    "https://host.example/a|b", "https://host.example/a>b",
 	    "https://host.example/a b", "https://host.example/é",
 	    "javascript:alert(1)", ""};
-	struct slack_message message = {.title = "Hello"};
+	struct slack_message message = {.title = "Hello", .text = " \n "};
 	char long_text[5000], long_command[202];
 	json_t *value;
 	size_t i;

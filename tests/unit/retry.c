@@ -195,8 +195,8 @@ test_answers(void)
 
 		ok(ruling.verdict == answers[i].verdict &&
 			ruling.destination_fault == is_fault,
-		    "%s %d %.40s", dialects[answers[i].dialect],
-		    answers[i].status, answers[i].body ? answers[i].body : "");
+		    "%s %d, row %zu", dialects[answers[i].dialect],
+		    answers[i].status, i);
 		is_text(ruling.reason, answers[i].reason, "and its reason");
 	}
 }
@@ -348,6 +348,10 @@ test_age(void)
 		is_int(wait_s(503, cases[i].asked_s, &attempt), cases[i].wait_s,
 		    cases[i].name);
 	}
+	attempt.number = 1;
+	attempt.expires_at = NOW + 5;
+	is_int(wait_s(503, -1, &attempt), 5,
+	    "a try in time needs no minute ahead");
 	attempt.expires_at = NOW;
 	retry_rule(&ruling, CONF_WEBHOOK, &answer, &attempt);
 	is_text(ruling.reason,
@@ -372,6 +376,7 @@ test_quotes(void)
 		"a telephone number"},
 	    {"call (555) 123-4567 now", "call (***) ***-**** now",
 		"one with blanks and dashes"},
+	    {"of 1234567", "of *******", "the shortest"},
 	    {"in 123456 s", "in 123456 s", "six digits are none"},
 	    {"{\"message\":\"ann@corp.example has left\",\"x\":1}",
 		"*** has left", "a mail address"},

@@ -1,0 +1,256 @@
+#include "intake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/input.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "prog.h"
+#include "store/ledger.h"
+
+#define GROUP_MAX 500
+#define OUTPUT_MAX (64 * 1024 * 1024)
+
+struct intake {
+	const struct conf *conf;
+	understand_fn *understand;
+	decide_fn *decide;
+	struct ledger *ledger;
+	struct buf output; /* lines of the group, printed when it is kept */
+	size_t group, total;
+	char *event_id; /* of the only one, or NULL */
+	struct error worst;
+};
+
+static void
+add_line(struct intake *intake, char *line)
+{
+	buf_text(&intake->output, line);
+	buf_byte(&intake->output, '\n');
+	free(line);
+}
+
+static char *
+refused_line(const struct error *error)
+{
+	json_t *line = json_object();
+	char *text;
+
+	json_put(line, "outcome", "refused");
+	json_put(line, "error", error->text);
+	text = json_compact(line);
+	json_decref(line);
+	return text;
+}
+
+/* Worst: not now before our own faults before what was wrong with the data. */
+static void
+note_error(struct intake *intake, const struct error *error)
+{
+	prog_say("%s", error->text);
+	if (error_status(error->kind) >= error_status(intake->worst.kind))
+		intake->worst.kind = error->kind;
+}
+
+static char *
+ignored_line(const struct event *event)
+{
+	const char *table = json_text(event->data, "table");
+	json_t *line = json_object();
+	char *text;
+
+	json_put(line, "event", NULL);
+	json_put(line, "type", json_text(event->data, "type"));
+	if (table != NULL)
+		json_put(line, "table", table);
+	json_put(line, "outcome", "ignored");
+	text = json_compact(line);
+	json_decref(line);
+	return text;
+}
+
+/* False where nothing more can be recorded. */
+static bool
+take_document(struct intake *intake, const char *text, size_t size,
+    size_t line_number, struct error *error)
+{
+	struct event event = {0};
+	char *line = NULL;
+	bool ok = true;
+
+	if (!intake->understand(&event, text, size, clock_now(), error)) {
+		if (line_number > 1)
+			error_at(error, "document at line %zu", line_number);
+		note_error(intake, error);
+		line = refused_line(error);
+	} else if (event.id == NULL) {
+		line = ignored_line(&event);
+	} else if (ledger_record(intake->ledger, &event, intake->decide, &line,
+		       error) == LEDGER_FAILED) {
+		ok = error->kind == ERROR_DATA;
+		if (ok) {
+			note_error(intake, error);
+			line = refused_line(error);
+		}
+	} else if (intake->total == 0) {
+		intake->event_id = mem_copy(event.id);
+	}
+	if (line != NULL)
+		add_line(intake, line);
+	event_release(&event);
+	intake->group++;
+	intake->total++;
+	return ok;
+}
+
+/* Keep the group; only then say so. */
+static bool
+flush(struct intake *intake, struct error *error)
+{
+	if (!ledger_flush(intake->ledger, error))
+		return false;
+	intake->group = 0;
+	fputs(buf_string(&intake->output), stdout);
+	buf_clear(&intake->output);
+	if (fflush(stdout) == 0)
+		return true;
+	return error_set(error, ERROR_RETRY,
+	    "cannot write the output (%s), but all of it is recorded; the same "
+	    "again says duplicate",
+	    strerror(errno));
+}
+
+static bool
+take_all(struct intake *intake, int fd, struct error *error)
+{
+	const char *text;
+	struct input input;
+	enum input_answer answer;
+	size_t size, line;
+	bool ok = true;
+
+	input_init(&input, fd, (size_t)intake->conf->body_max);
+	while (ok &&
+	    (answer = input_next(&input, &text, &size, &line, error)) !=
+		INPUT_END) {
+		if (answer == INPUT_DOCUMENT) {
+			ok = take_document(intake, text, size, line, error);
+		} else {
+			note_error(intake, error);
+			add_line(intake, refused_line(error));
+		}
+		if (ok && (intake->group >= GROUP_MAX || !input_ready(&input)))
+			ok = flush(intake, error);
+	}
+	input_release(&input);
+	return ok && flush(intake, error);
+}
+
+static bool
+open_intake(struct intake *intake, const struct conf *conf,
+    understand_fn *understand, decide_fn *decide, struct error *error)
+{
+	memset(intake, 0, sizeof(*intake));
+	intake->conf = conf;
+	intake->understand = understand;
+	intake->decide = decide;
+	intake->output.max = OUTPUT_MAX;
+	return ledger_open(&intake->ledger, conf,
+	    prog.dry_run ? DB_REHEARSE : DB_WRITE, error);
+}
+
+static bool
+close_intake(struct intake *intake, bool ok, struct error *error)
+{
+	const char *event_id = intake->total == 1 ? intake->event_id : NULL;
+
+	ledger_close(intake->ledger);
+	buf_release(&intake->output);
+	if (ok && intake->event_id != NULL)
+		intake_deliver(event_id);
+	free(intake->event_id);
+	if (ok && intake->worst.kind != ERROR_NONE)
+		*error = intake->worst;
+	return ok && intake->worst.kind == ERROR_NONE;
+}
+
+bool
+intake(const struct conf *conf, understand_fn *understand, decide_fn *decide,
+    struct error *error)
+{
+	struct intake all;
+	bool ok = open_intake(&all, conf, understand, decide, error) &&
+	    take_all(&all, STDIN_FILENO, error);
+
+	return close_intake(&all, ok, error);
+}
+
+bool
+intake_text(const struct conf *conf, const char *text, size_t size,
+    understand_fn *understand, decide_fn *decide, struct error *error)
+{
+	struct intake all;
+	bool ok = open_intake(&all, conf, understand, decide, error) &&
+	    take_document(&all, text, size, 1, error) && flush(&all, error);
+
+	return close_intake(&all, ok, error);
+}
+
+static void
+run_deliver(const char *event_id)
+{
+	char now[CLOCK_TEXT_MAX];
+	char *path = prog.directory != NULL
+	    ? mem_format("%s/automate-deliver", prog.directory)
+	    : mem_copy("automate-deliver");
+	const char *arguments[10];
+	size_t count = 0;
+
+	arguments[count++] = "automate-deliver";
+	if (prog.config != NULL) {
+		arguments[count++] = "--config";
+		arguments[count++] = prog.config;
+	}
+	if (prog.quiet)
+		arguments[count++] = "--quiet";
+	if (event_id != NULL) {
+		arguments[count++] = "--event";
+		arguments[count++] = event_id;
+	}
+	arguments[count++] = "--now";
+	arguments[count++] = clock_format(now, clock_now());
+	arguments[count] = NULL;
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	execvp(path, (char *const *)arguments);
+	prog_say("cannot start %s: %s; what is owed goes with the next one",
+	    path, strerror(errno));
+	_exit(error_status(ERROR_CONF));
+}
+
+void
+intake_deliver(const char *event_id)
+{
+	pid_t child;
+	int status;
+
+	if (prog.later || prog.dry_run)
+		return;
+	fflush(stdout);
+	child = fork();
+	if (child == 0)
+		run_deliver(event_id);
+	if (child == -1)
+		prog_say("cannot start automate-deliver: %s; what is owed goes "
+			 "with the next one",
+		    strerror(errno));
+	while (
+	    child != -1 && waitpid(child, &status, 0) == -1 && errno == EINTR)
+		;
+}
