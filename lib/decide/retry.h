@@ -27,7 +27,11 @@ enum retry_verdict {
  * it is, the destination is put on hold, and a person is told once, elsewhere.
  * When the destination is released all goes out. So an address that somebody
  * removed costs one alert, not a thousand dead deliveries.
+ *
+ * RETRY_PLAIN is answered with message_slack_plain() of the body, in an attempt
+ * that says so; where that is NULL, the delivery is dead.
  */
+
 struct retry_attempt {
 	int64_t number; /* 1: this was the first one */
 	int64_t now;
@@ -55,14 +59,14 @@ struct retry_ruling {
  * 5xx, what is no status of HTTP, and the 400 "Queue is full" of Make.com. The
  * waits are 5 s, 30 s, 2 m, 10 m, 30 m, 2 h, 5 h, 10 h, and then a day, each
  * by chance up to a fifth shorter or longer; after 408, 429, a timeout and a
- * full queue at least a minute. Retry-After is obeyed up to a day, and nothing
- * goes earlier than it asks. A try that would come after expires_at comes at
+ * full queue at least a minute. Retry-After is obeyed up to a day: nothing goes
+ * before that. A try that would come after expires_at comes at
  * expires_at instead, if that is a minute ahead and not before what was asked;
  * else the delivery is dead, as too old.
  *
  * The destination's fault, RETRY_GONE: redirects, which are not followed; 401,
  * 402, 403, 404, 405, 407, 410, 415; the words and codes with which Slack and
- * Twilio say such things, whatever the status; what cannot be sent at all.
+ * Twilio say such things with any other 4xx; what cannot be sent at all.
  *
  * Dead is every other 4xx. So are the codes with which Twilio refuses a sender
  * or a recipient, since SMS is of the moment: the next one is tried anew.

@@ -1,0 +1,28 @@
+#ifndef SEND_H
+#define SEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/error.h"
+#include "store/outbox.h"
+
+/*
+ * Send what the outbox owes: all destinations at once, each with its own rate
+ * and concurrency, so that none starves another. Ends when nothing is due that
+ * may be sent. SIGINT and SIGTERM end it sooner: what is under way is finished,
+ * what was claimed and not sent goes back.
+ */
+struct send_count {
+	int64_t done, postponed, dead, blocked;
+};
+
+/* Called now and then with what was done so far; may be NULL. */
+typedef void send_progress(const struct send_count *, int64_t waiting);
+
+bool send_due(struct outbox *, const struct conf *, const char *event_id,
+    send_progress *, struct send_count *, struct error *)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,580 @@
+#include "store/outbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "decide/alert.h"
+#include "decide/breaker.h"
+#include "store/db.h"
+#include "store/ledger.h"
+
+struct outbox {
+	struct db *db;
+	const struct conf *conf;
+	int senders;
+	char owner[24];
+};
+
+static bool
+lock_own_byte(struct outbox *outbox, struct error *error)
+{
+	char *path = mem_format("%s-senders", outbox->conf->database_path);
+	struct flock lock = {.l_type = F_WRLCK,
+	    .l_whence = SEEK_SET,
+	    .l_start = (off_t)getpid(),
+	    .l_len = 1};
+	bool ok = true;
+
+	outbox->senders = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (outbox->senders == -1 ||
+	    fcntl(outbox->senders, F_SETLK, &lock) == -1)
+		ok = error_set(
+		    error, ERROR_CONF, "%s: %s", path, strerror(errno));
+	free(path);
+	return ok;
+}
+
+bool
+outbox_open(
+    struct outbox **result, const struct conf *conf, struct error *error)
+{
+	struct outbox *outbox = mem_alloc(sizeof(*outbox));
+
+	*result = outbox;
+	outbox->conf = conf;
+	outbox->senders = -1;
+	snprintf(outbox->owner, sizeof(outbox->owner), "%ld", (long)getpid());
+	if (db_open(&outbox->db, conf, DB_WRITE, error) &&
+	    lock_own_byte(outbox, error))
+		return true;
+	outbox_close(outbox);
+	*result = NULL;
+	return false;
+}
+
+void
+outbox_close(struct outbox *outbox)
+{
+	if (outbox == NULL)
+		return;
+	db_close(outbox->db);
+	if (outbox->senders != -1)
+		close(outbox->senders);
+	free(outbox);
+}
+
+void
+delivery_free(struct delivery *delivery)
+{
+	if (delivery == NULL)
+		return;
+	free(delivery->key);
+	free(delivery->step);
+	free(delivery->body);
+	free(delivery->alert_kind);
+	free(delivery->organization_id);
+	free(delivery);
+}
+
+static bool
+owner_lives(const struct outbox *outbox, const char *owner)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+	    .l_whence = SEEK_SET,
+	    .l_start = (off_t)atol(owner),
+	    .l_len = 1};
+
+	if (strcmp(owner, outbox->owner) == 0)
+		return true;
+	return fcntl(outbox->senders, F_GETLK, &lock) == -1 ||
+	    lock.l_type != F_UNLCK;
+}
+
+/* Rows of senders that are no more go back into the queue. */
+static bool
+recover(struct outbox *outbox, int64_t now, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT DISTINCT lease_owner FROM deliveries WHERE state = "
+	    "'sending'",
+	    "");
+	char *dead[64];
+	size_t count = 0, i;
+	bool ok;
+
+	while (count < 64 && db_next(rows))
+		if (!owner_lives(outbox, db_text(rows, 0)))
+			dead[count++] = mem_copy(db_text(rows, 0));
+	ok = db_done(rows, error);
+	for (i = 0; i < count; i++) {
+		ok = ok &&
+		    db_run(outbox->db, error,
+			"UPDATE deliveries SET state = 'queued' WHERE state = "
+			"'sending' AND lease_owner = $1",
+			"t", dead[i]);
+		free(dead[i]);
+	}
+	return ok &&
+	    db_run(outbox->db, error,
+		"UPDATE deliveries SET state = 'queued' WHERE state = "
+		"'sending' AND lease_until <= $1 AND lease_owner <> $2",
+		"it", now, outbox->owner);
+}
+
+struct health {
+	struct breaker breaker;
+	bool held;
+};
+
+static bool
+load_health(
+    struct db *db, const char *name, struct health *health, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT failures, open_until, probe_s, held_at IS NOT NULL FROM "
+	    "destinations WHERE name = $1",
+	    "t", name);
+
+	memset(health, 0, sizeof(*health));
+	if (db_next(rows)) {
+		health->breaker.failures = db_int(rows, 0);
+		health->breaker.open_until = db_int(rows, 1);
+		health->breaker.probe_s = db_int(rows, 2);
+		health->held = db_int(rows, 3) != 0;
+	}
+	return db_done(rows, error);
+}
+
+static bool
+write_breaker(struct db *db, const char *name, const struct breaker *breaker,
+    struct error *error)
+{
+	return db_run(db, error,
+	    "INSERT INTO destinations (name, failures, open_until, probe_s) "
+	    "VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET "
+	    "failures = excluded.failures, open_until = excluded.open_until, "
+	    "probe_s = excluded.probe_s",
+	    "tiii", name, breaker->failures, breaker->open_until,
+	    breaker->probe_s);
+}
+
+/* Tell of a destination's trouble elsewhere; of trouble with that, nowhere. */
+static bool
+report(struct outbox *outbox, const char *kind, const char *name,
+    const struct delivery *about, const char *words, int64_t now,
+    struct error *error)
+{
+	bool recursive = about != NULL && about->alert_kind != NULL &&
+	    strncmp(about->alert_kind, "delivery.", 9) == 0;
+	struct alert alert = {0};
+	bool ok;
+
+	alert.kind = mem_copy(kind);
+	alert.key = mem_copy(name);
+	alert.avoid = mem_copy(recursive ? "*" : name);
+	alert.message = mem_format("%s: %s", name, words);
+	if (about != NULL)
+		alert.organization_id = mem_copy(about->organization_id);
+	ok = ledger_alert(
+	    outbox->db, &alert, outbox->conf, now, NULL, NULL, error);
+	alert_release(&alert);
+	return ok;
+}
+
+static bool
+step_breaker(struct outbox *outbox, const struct settlement *settlement,
+    const char *name, int64_t now, struct error *error)
+{
+	struct health health;
+	enum breaker_change change;
+	bool fault = settlement->ruling.destination_fault;
+
+	if (!load_health(outbox->db, name, &health, error))
+		return false;
+	if (!fault && health.breaker.failures == 0)
+		return true;
+	change = breaker_step(&health.breaker, fault, now);
+	if (!write_breaker(outbox->db, name, &health.breaker, error))
+		return false;
+	if (change == BREAKER_OPENED)
+		return report(outbox, "delivery.breaker_open", name,
+		    settlement->delivery, settlement->ruling.reason, now,
+		    error);
+	if (change == BREAKER_CLOSED)
+		return report(outbox, "delivery.breaker_closed", name,
+		    settlement->delivery, "deliveries go out again", now,
+		    error);
+	return true;
+}
+
+static bool
+write_attempt(struct outbox *outbox, const struct settlement *settlement,
+    int64_t now, struct error *error)
+{
+	const struct delivery *delivery = settlement->delivery;
+
+	return db_run(outbox->db, error,
+	    "INSERT INTO attempts (delivery_id, number, at, status, took_ms, "
+	    "ruling, answer) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+	    "ON CONFLICT (delivery_id, number) DO UPDATE SET "
+	    "at = excluded.at, status = excluded.status, "
+	    "took_ms = excluded.took_ms, ruling = excluded.ruling, "
+	    "answer = excluded.answer",
+	    "iiiiitt", delivery->id, delivery->number, now, settlement->status,
+	    settlement->took_ms, settlement->ruling.reason, settlement->answer);
+}
+
+static const char *
+state_after(enum retry_verdict verdict)
+{
+	switch (verdict) {
+	case RETRY_DONE: return "done";
+	case RETRY_DEAD: return "dead";
+	default: return "queued";
+	}
+}
+
+static bool
+settle(struct outbox *outbox, const struct settlement *settlement, int64_t now,
+    struct error *error)
+{
+	const struct retry_ruling *ruling = &settlement->ruling;
+	const struct delivery *delivery = settlement->delivery;
+	const char *name =
+	    outbox->conf->destinations[delivery->destination].name;
+	const char *state = state_after(ruling->verdict);
+
+	if (!db_run(outbox->db, error,
+		"UPDATE deliveries SET state = $3, answer = $4, due_at = CASE "
+		"WHEN $3 = 'queued' THEN $5 ELSE due_at END, settled_at = "
+		"CASE WHEN $3 = 'queued' THEN NULL ELSE $6 END, lease_owner = "
+		"NULL, lease_until = NULL WHERE id = $1 AND (state = "
+		"'sending' AND lease_owner = $2 OR $3 = 'done')",
+		"itttii", delivery->id, outbox->owner, state, ruling->reason,
+		ruling->due_at, now) ||
+	    !write_attempt(outbox, settlement, now, error) ||
+	    !step_breaker(outbox, settlement, name, now, error))
+		return false;
+	if (ruling->verdict == RETRY_DEAD)
+		return report(outbox, "delivery.dead", name, delivery,
+		    ruling->reason, now, error);
+	if (ruling->verdict != RETRY_GONE)
+		return true;
+	return outbox_hold(outbox, name, ruling->reason, now, error) &&
+	    report(outbox, "delivery.held", name, delivery, ruling->reason, now,
+		error);
+}
+
+static struct delivery *
+read_delivery(struct db_rows *rows, int destination)
+{
+	struct delivery *delivery = mem_alloc(sizeof(*delivery));
+
+	delivery->destination = (enum conf_destination_index)destination;
+	delivery->id = db_int(rows, 0);
+	delivery->key = mem_copy(db_text(rows, 1));
+	delivery->step = mem_copy(db_text(rows, 2));
+	delivery->body = mem_copy(db_text(rows, 3));
+	delivery->alert_kind = mem_copy(db_text(rows, 4));
+	delivery->organization_id = mem_copy(db_text(rows, 5));
+	delivery->number = db_int(rows, 6) + 1;
+	delivery->expires_at = db_int(rows, 7);
+	return delivery;
+}
+
+struct claim {
+	struct delivery **list;
+	size_t count;
+};
+
+static bool
+claim_lane(struct outbox *outbox, int destination, int64_t room,
+    const char *event_id, int64_t now, struct claim *claim, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT id, idempotency_key, step, body, alert_kind, "
+	    "organization_id, attempts, expires_at FROM deliveries WHERE "
+	    "state = 'queued' AND destination = $1 AND due_at <= $2 AND "
+	    "($3 IS NULL OR event_id = $3) ORDER BY due_at, id LIMIT $4",
+	    "titi", outbox->conf->destinations[destination].name, now, event_id,
+	    room);
+	size_t first = claim->count, i;
+	bool ok;
+
+	while (db_next(rows)) {
+		claim->list = mem_resize(
+		    claim->list, claim->count + 1, sizeof(*claim->list));
+		claim->list[claim->count++] = read_delivery(rows, destination);
+	}
+	ok = db_done(rows, error);
+	for (i = first; ok && i < claim->count; i++)
+		ok = db_run(outbox->db, error,
+		    "UPDATE deliveries SET state = 'sending', lease_owner = "
+		    "$2, lease_until = $3, attempts = $4 WHERE id = $1",
+		    "itii", claim->list[i]->id, outbox->owner,
+		    now + OUTBOX_LEASE_S, claim->list[i]->number);
+	return ok;
+}
+
+static bool
+is_probed(
+    struct outbox *outbox, const char *name, bool *probed, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT 1 FROM deliveries WHERE state = 'sending' AND "
+	    "destination = $1 LIMIT 1",
+	    "t", name);
+
+	*probed = db_next(rows);
+	return db_done(rows, error);
+}
+
+static bool
+claim_all(struct outbox *outbox, struct outbox_lane *lanes,
+    const char *event_id, int64_t now, struct claim *claim, struct error *error)
+{
+	const struct conf_destination *destination;
+	struct health health;
+	int64_t room;
+	bool probed;
+	int i;
+
+	if (!recover(outbox, now, error))
+		return false;
+	for (i = 0; i < CONF_DESTINATIONS; i++) {
+		destination = &outbox->conf->destinations[i];
+		if (!load_health(outbox->db, destination->name, &health, error))
+			return false;
+		lanes[i].blocked =
+		    health.held || health.breaker.open_until != 0;
+		room = (int64_t)lanes[i].room;
+		if (health.held || !destination->configured ||
+		    !breaker_lets(&health.breaker, now) || room == 0)
+			continue;
+		if (health.breaker.open_until != 0) {
+			if (!is_probed(
+				outbox, destination->name, &probed, error))
+				return false;
+			if (probed)
+				continue;
+			room = 1;
+		}
+		if (!claim_lane(outbox, i, room, event_id, now, claim, error))
+			return false;
+	}
+	return true;
+}
+
+/* Whether a transaction is worth its while. */
+static bool
+is_work(struct outbox *outbox, int64_t now, bool *work, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT 1 FROM deliveries WHERE state = 'sending' OR "
+	    "(state = 'queued' AND due_at <= $1) LIMIT 1",
+	    "i", now);
+
+	*work = db_next(rows);
+	return db_done(rows, error);
+}
+
+bool
+outbox_step(struct outbox *outbox, struct settlement *settlements,
+    size_t settlements_count, struct outbox_lane lanes[CONF_DESTINATIONS],
+    const char *event_id, int64_t now, struct delivery ***claimed,
+    size_t *claimed_count, struct error *error)
+{
+	struct claim claim = {NULL, 0};
+	bool ok, work = true;
+	size_t i;
+
+	*claimed = NULL;
+	*claimed_count = 0;
+	ok = settlements_count > 0 || is_work(outbox, now, &work, error);
+	if (!ok || !work)
+		return ok;
+	ok = db_begin(outbox->db, error);
+	for (i = 0; ok && i < settlements_count; i++)
+		ok = settle(outbox, &settlements[i], now, error);
+	ok = ok && claim_all(outbox, lanes, event_id, now, &claim, error) &&
+	    db_commit(outbox->db, error);
+	if (!ok) {
+		db_rollback(outbox->db);
+		while (claim.count > 0)
+			delivery_free(claim.list[--claim.count]);
+		free(claim.list);
+		return false;
+	}
+	for (i = 0; i < settlements_count; i++) {
+		delivery_free(settlements[i].delivery);
+		free(settlements[i].answer);
+	}
+	*claimed = claim.list;
+	*claimed_count = claim.count;
+	return true;
+}
+
+bool
+outbox_release(
+    struct outbox *outbox, struct delivery *delivery, struct error *error)
+{
+	bool ok = db_run(outbox->db, error,
+	    "UPDATE deliveries SET state = 'queued', attempts = attempts - 1, "
+	    "lease_owner = NULL, lease_until = NULL WHERE id = $1 AND state = "
+	    "'sending' AND lease_owner = $2",
+	    "it", delivery->id, outbox->owner);
+
+	delivery_free(delivery);
+	return ok;
+}
+
+#define ROW_COLUMNS                                                            \
+	"d.id, d.idempotency_key, d.destination, d.step, CASE WHEN d.state = " \
+	"'queued' AND h.held_at IS NOT NULL THEN 'held' ELSE d.state END, "    \
+	"d.answer, d.body, d.organization_id, d.event_id, d.due_at, "          \
+	"d.attempts, d.created_at, d.settled_at FROM deliveries d LEFT JOIN "  \
+	"destinations h ON h.name = d.destination "
+
+static void
+show_row(struct db_rows *rows, int64_t now, outbox_visit *visit, void *context)
+{
+	struct outbox_row row = {.id = db_int(rows, 0),
+	    .key = db_text(rows, 1),
+	    .destination = db_text(rows, 2),
+	    .step = db_text(rows, 3),
+	    .state = db_text(rows, 4),
+	    .answer = db_text(rows, 5),
+	    .body = db_text(rows, 6),
+	    .organization_id = db_text(rows, 7),
+	    .event_id = db_text(rows, 8),
+	    .due_at = db_int(rows, 9),
+	    .attempts = db_int(rows, 10),
+	    .created_at = db_int(rows, 11),
+	    .settled_at = db_int(rows, 12)};
+
+	row.due = row.due_at <= now;
+	visit(context, &row);
+}
+
+bool
+outbox_list(struct outbox *outbox, const char *state, const char *destination,
+    const char *event_id, int64_t limit, int64_t now, outbox_visit *visit,
+    void *context, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT " ROW_COLUMNS
+	    "WHERE ($1 IS NULL OR d.state = $1 OR ($1 = 'held' AND "
+	    "d.state = 'queued' AND h.held_at IS NOT NULL)) AND "
+	    "($2 IS NULL OR d.destination = $2) AND ($3 IS NULL OR "
+	    "d.event_id = $3) ORDER BY d.id DESC LIMIT $4",
+	    "ttti", state, destination, event_id, limit);
+
+	while (db_next(rows))
+		show_row(rows, now, visit, context);
+	return db_done(rows, error);
+}
+
+bool
+outbox_find(struct outbox *outbox, const char *id, int64_t now, bool *found,
+    outbox_visit *visit, void *context, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT " ROW_COLUMNS
+	    "WHERE CAST(d.id AS TEXT) = $1 OR d.idempotency_key = $1",
+	    "t", id);
+
+	*found = db_next(rows);
+	if (*found)
+		show_row(rows, now, visit, context);
+	return db_done(rows, error);
+}
+
+bool
+outbox_attempts(struct outbox *outbox, int64_t id, outbox_attempt_visit *visit,
+    void *context, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT number, at, status, took_ms, ruling, answer FROM attempts "
+	    "WHERE delivery_id = $1 ORDER BY number",
+	    "i", id);
+	struct outbox_attempt attempt;
+
+	while (db_next(rows)) {
+		attempt.number = db_int(rows, 0);
+		attempt.at = db_int(rows, 1);
+		attempt.status = db_int(rows, 2);
+		attempt.took_ms = db_int(rows, 3);
+		attempt.ruling = db_text(rows, 4);
+		attempt.answer = db_text(rows, 5);
+		visit(context, &attempt);
+	}
+	return db_done(rows, error);
+}
+
+/* A dead or cancelled one gets its full time again. */
+bool
+outbox_retry(struct outbox *outbox, const char *id, int64_t now,
+    int64_t *changed, struct error *error)
+{
+	bool ok = db_run(outbox->db, error,
+	    "UPDATE deliveries SET expires_at = max(expires_at, $2 + "
+	    "86400), state = 'queued', due_at = $2, settled_at = NULL WHERE "
+	    "($1 IS NULL AND state = 'dead') OR (state IN ('dead', "
+	    "'cancelled', 'queued') AND (CAST(id AS TEXT) = $1 OR "
+	    "idempotency_key = $1))",
+	    "ti", id, now);
+
+	*changed = db_changes(outbox->db);
+	return ok;
+}
+
+bool
+outbox_cancel(struct outbox *outbox, const char *id, int64_t now,
+    int64_t *changed, struct error *error)
+{
+	bool ok = db_run(outbox->db, error,
+	    "UPDATE deliveries SET state = 'cancelled', settled_at = $2 WHERE "
+	    "state IN ('queued', 'dead') AND (CAST(id AS TEXT) = $1 OR "
+	    "idempotency_key = $1)",
+	    "ti", id, now);
+
+	*changed = db_changes(outbox->db);
+	return ok;
+}
+
+bool
+outbox_hold(struct outbox *outbox, const char *destination, const char *why,
+    int64_t now, struct error *error)
+{
+	return db_run(outbox->db, error,
+	    "INSERT INTO destinations (name, held_at, held_why) VALUES ($1, "
+	    "$2, $3) ON CONFLICT (name) DO UPDATE SET held_at = "
+	    "excluded.held_at, held_why = excluded.held_why",
+	    "tit", destination, now, why);
+}
+
+bool
+outbox_unhold(
+    struct outbox *outbox, const char *destination, struct error *error)
+{
+	return db_run(outbox->db, error,
+	    "DELETE FROM destinations WHERE name = $1", "t", destination);
+}
+
+bool
+outbox_purge(struct outbox *outbox, int64_t settled_before, int64_t *changed,
+    struct error *error)
+{
+	bool ok = db_run(outbox->db, error,
+	    "DELETE FROM deliveries WHERE state IN ('done', 'dead', "
+	    "'cancelled') AND settled_at < $1",
+	    "i", settled_before);
+
+	*changed = db_changes(outbox->db);
+	return ok;
+}

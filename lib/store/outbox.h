@@ -1,0 +1,105 @@
+#ifndef STORE_OUTBOX_H
+#define STORE_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/conf.h"
+#include "base/error.h"
+#include "decide/retry.h"
+
+/*
+ * The outbox: claim what is due under a lease, settle what came of it.
+ *
+ * A sender holds a byte lock on "<database>-senders" at the offset of its
+ * process number, so that the rows of one that was killed are known at once;
+ * where that cannot tell, the lease runs out.
+ */
+#define OUTBOX_LEASE_S 120
+
+struct outbox;
+
+bool outbox_open(struct outbox **, const struct conf *, struct error *)
+    __attribute__((warn_unused_result));
+void outbox_close(struct outbox *);
+
+/* A claimed row. Owned by the claimer until it is settled or released. */
+struct delivery {
+	int64_t id, number, expires_at; /* number: of this attempt, from 1 */
+	enum conf_destination_index destination;
+	char *key, *step, *body, *alert_kind, *organization_id;
+	bool plain; /* sent again as text alone */
+};
+
+void delivery_free(struct delivery *);
+
+/* What came of one: ruling and the answer it was made of. */
+struct settlement {
+	struct delivery *delivery;
+	struct retry_ruling ruling;
+	int64_t status, took_ms;
+	char *answer; /* first KiB, or NULL */
+};
+
+/* How a destination is, as of the last outbox_step(). */
+struct outbox_lane {
+	size_t room; /* in: rows wanted */
+	bool blocked; /* out: held, or its breaker is open */
+};
+
+/*
+ * One transaction: settle, free the settlements' deliveries, then claim up to
+ * each lane's room of what is due, oldest first, of the event alone if one is
+ * given. *claimed are to be freed with free(3) as an array.
+ */
+bool outbox_step(struct outbox *, struct settlement *, size_t settlements_count,
+    struct outbox_lane[CONF_DESTINATIONS], const char *event_id, int64_t now,
+    struct delivery ***claimed, size_t *claimed_count, struct error *)
+    __attribute__((warn_unused_result));
+
+/* Give a claimed row back unsent; the attempt does not count. Frees it. */
+bool outbox_release(struct outbox *, struct delivery *, struct error *)
+    __attribute__((warn_unused_result));
+
+/* A row for people. */
+struct outbox_row {
+	int64_t id, due_at, attempts, created_at, settled_at;
+	const char *key, *destination, *step, *state, *answer, *body,
+	    *organization_id, *event_id;
+	bool due; /* was to be sent by now */
+};
+typedef void outbox_visit(void *context, const struct outbox_row *);
+
+/* Those of a state, a destination, an event; NULL: any. At most limit. */
+bool outbox_list(struct outbox *, const char *state, const char *destination,
+    const char *event_id, int64_t limit, int64_t now, outbox_visit *,
+    void *context, struct error *) __attribute__((warn_unused_result));
+
+/* The one of that number or idempotency key; *found tells if there is. */
+bool outbox_find(struct outbox *, const char *id, int64_t now, bool *found,
+    outbox_visit *, void *context, struct error *)
+    __attribute__((warn_unused_result));
+
+struct outbox_attempt {
+	int64_t number, at, status, took_ms;
+	const char *ruling, *answer;
+};
+typedef void outbox_attempt_visit(void *context, const struct outbox_attempt *);
+bool outbox_attempts(struct outbox *, int64_t id, outbox_attempt_visit *,
+    void *context, struct error *) __attribute__((warn_unused_result));
+
+/* Each gives the number of rows changed. retry NULL: all that are dead. */
+bool outbox_retry(struct outbox *, const char *id, int64_t now,
+    int64_t *changed, struct error *) __attribute__((warn_unused_result));
+bool outbox_cancel(struct outbox *, const char *id, int64_t now,
+    int64_t *changed, struct error *) __attribute__((warn_unused_result));
+bool outbox_hold(struct outbox *, const char *destination, const char *why,
+    int64_t now, struct error *) __attribute__((warn_unused_result));
+bool outbox_unhold(struct outbox *, const char *destination, struct error *)
+    __attribute__((warn_unused_result));
+bool outbox_purge(struct outbox *, int64_t settled_before, int64_t *changed,
+    struct error *) __attribute__((warn_unused_result));
+
+#endif
