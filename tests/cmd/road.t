@@ -7,6 +7,7 @@ outcome() {
 	sed 's/.*"outcome":"\([a-z]*\)".*/\1/'
 }
 
+# shellcheck disable=SC2119 # no options
 start_httpd
 config
 printf '%s\n' '/slack-customers 500 body=oops' '/slack-customers 200 body=ok' \

@@ -94,13 +94,13 @@ static bool
 received(const char *text)
 {
 	struct buf requests = BUF_INIT(64 * 1024 * 1024);
-	const char *last;
+	const char *p, *last = "";
 	bool found;
 
 	read_requests(&requests);
-	requests.data[requests.size - 1] = '\0';
-	last = strrchr(requests.data, '\n');
-	found = strstr(last != NULL ? last : requests.data, text) != NULL;
+	for (p = buf_string(&requests); (p = strstr(p, "{\"n\":")) != NULL; p++)
+		last = p;
+	found = strstr(last, text) != NULL;
 	buf_release(&requests);
 	return found;
 }
