@@ -48,6 +48,7 @@ look() {
 	need 'command -v cppcheck' cppcheck cppcheck cppcheck cppcheck
 	need 'command -v shellcheck' shellcheck ShellCheck shellcheck shellcheck
 	need 'command -v mandoc' mandoc mandoc mandoc mandoc
+	need 'command -v strace' strace strace strace -
 }
 
 look

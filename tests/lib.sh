@@ -32,6 +32,10 @@ for tap_variable in $(env | sed -n 's/^\([A-Z_]*\)=.*/\1/p'); do
 	esac
 done
 
+# Never the real one, whatever becomes of a script.
+AUTOMATE_DATABASE=$DB
+export AUTOMATE_DATABASE
+
 status=0
 tap_count=0
 tap_failed=0

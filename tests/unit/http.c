@@ -205,6 +205,7 @@ test_large_request(void)
 
 	memset(body, 'z', size);
 	is_int(ask(&request)->status, 200, "a large body is sent");
+	ok(!received("\"expect\""), "without asking whether it may be");
 	ok(received("\"content-length\":\"3145728\"") && received("zzzzzz\"}"),
 	    "whole");
 	free(body);

@@ -1,0 +1,457 @@
+/*
+ * automate-log: print the alert log and the history of a subject; take an alert
+ * on, or close it.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "decide/alert.h"
+#include "decide/message.h"
+#include "intake.h"
+#include "prog.h"
+#include "store/history.h"
+#include "store/ledger.h"
+
+#define LIST_DEFAULT 50
+#define TAIL_DEFAULT 10
+#define LIMIT_MAX 100000
+
+enum {
+	OPTION_SEVERITY = PROG_OWN,
+	OPTION_KIND,
+	OPTION_ORGANIZATION,
+	OPTION_SINCE,
+	OPTION_OPEN,
+	OPTION_LIMIT,
+	OPTION_FOR,
+	OPTION_NO_COLOR
+};
+
+static struct history_filter filter;
+static const char *ack_length, *since_text;
+static bool follow, color, no_color;
+static volatile sig_atomic_t stopped;
+
+static void
+stop(int signal_number)
+{
+	(void)signal_number;
+	stopped = 1;
+}
+
+static void
+print_safe(const char *text, size_t points_max)
+{
+	struct buf line = BUF_INIT(65536);
+
+	message_line(&line, text, points_max);
+	fputs(buf_string(&line), stdout);
+	buf_release(&line);
+}
+
+static void
+put_time(json_t *json, const char *key, int64_t at)
+{
+	char when[CLOCK_TEXT_MAX];
+
+	json_put(json, key, at != 0 ? clock_format(when, at) : NULL);
+}
+
+static void
+print_json(json_t *json)
+{
+	char *text = json_compact(json);
+
+	puts(text);
+	free(text);
+	json_decref(json);
+}
+
+static void
+print_alert_json(const struct history_alert *alert)
+{
+	json_t *json = json_object();
+
+	json_put_number(json, "id", alert->id);
+	json_put(json, "kind", alert->kind);
+	json_put(json, "severity", alert->severity);
+	json_put(json, "state", alert->state);
+	json_put_number(json, "count", alert->count);
+	put_time(json, "first_seen", alert->first_seen_at);
+	put_time(json, "last_seen", alert->last_seen_at);
+	json_put(json, "title", alert->title);
+	json_put(json, "message", alert->message);
+	json_put(json, "details", alert->details);
+	json_put(json, "next", alert->next_command);
+	json_put(json, "organization", alert->organization_id);
+	json_put(json, "lead", alert->lead_id);
+	json_put(json, "event", alert->event_id);
+	json_put(json, "fingerprint", alert->fingerprint);
+	json_put(json, "told", alert->told);
+	put_time(json, "acknowledged", alert->acknowledged_at);
+	put_time(json, "acknowledged_until", alert->acknowledged_until);
+	json_put(json, "acknowledged_by", alert->acknowledged_by);
+	put_time(json, "resolved", alert->resolved_at);
+	json_put(json, "resolved_by", alert->resolved_by);
+	print_json(json);
+}
+
+static const char *
+color_of(const struct history_alert *alert)
+{
+	static const char *const colors[] = {
+	    "\033[36m", "\033[33m", "\033[31m", "\033[1;31m"};
+
+	return color && alert->resolved_at == 0
+	    ? colors[alert_severity(alert->severity)]
+	    : "";
+}
+
+static void
+print_alert(void *context, const struct history_alert *alert)
+{
+	char when[CLOCK_TEXT_MAX];
+
+	if (context != NULL)
+		++*(int64_t *)context;
+	if (prog.json) {
+		print_alert_json(alert);
+		return;
+	}
+	printf("%s%6" PRId64 "  %-8s  %5" PRId64 "  %s  %-12s  ",
+	    color_of(alert), alert->id, alert->severity, alert->count,
+	    clock_format(when, alert->last_seen_at), alert->state);
+	print_safe(alert->kind, 40);
+	printf("  ");
+	print_safe(
+	    alert->organization_id != NULL ? alert->organization_id : "-", 40);
+	printf("  ");
+	print_safe(alert->title, 100);
+	puts(color_of(alert)[0] != '\0' ? "\033[0m" : "");
+}
+
+static void
+print_field(const char *name, const char *text)
+{
+	if (text == NULL || text[0] == '\0')
+		return;
+	printf("%-13s", name);
+	print_safe(text, 16384);
+	putchar('\n');
+}
+
+static void
+print_whole(void *context, const struct history_alert *alert)
+{
+	char first[CLOCK_TEXT_MAX], last[CLOCK_TEXT_MAX];
+
+	++*(int64_t *)context;
+	if (prog.json) {
+		print_alert_json(alert);
+		return;
+	}
+	printf("alert        %" PRId64 "\n", alert->id);
+	print_field("kind", alert->kind);
+	print_field("severity", alert->severity);
+	print_field("state", alert->state);
+	printf("seen         %" PRId64 " times, %s to %s\n", alert->count,
+	    clock_format(first, alert->first_seen_at),
+	    clock_format(last, alert->last_seen_at));
+	print_field("title", alert->title);
+	print_field("message", alert->message);
+	print_field("details", alert->details);
+	print_field("next", alert->next_command);
+	print_field("organization", alert->organization_id);
+	print_field("lead", alert->lead_id);
+	print_field("event", alert->event_id);
+	print_field("key", alert->fingerprint);
+	print_field("told", alert->told);
+	print_field("taken on by", alert->acknowledged_by);
+	print_field("resolved by", alert->resolved_by);
+}
+
+static void
+print_line(void *context, const struct history_line *line)
+{
+	char when[CLOCK_TEXT_MAX];
+	json_t *json;
+
+	(void)context;
+	if (prog.json) {
+		json = json_object();
+		put_time(json, "at", line->at);
+		json_put(json, "what", line->what);
+		json_put(json, "subject", line->subject);
+		json_put(json, "words", line->words);
+		print_json(json);
+		return;
+	}
+	printf("%s  %-8s  ", clock_format(when, line->at), line->what);
+	print_safe(line->subject, 60);
+	printf("  ");
+	print_safe(line->words, 300);
+	putchar('\n');
+}
+
+static bool
+list(struct db *db, struct error *error)
+{
+	if (filter.limit == 0)
+		filter.limit = LIST_DEFAULT;
+	if (!prog.json)
+		printf("%6s  %-8s  %5s  %-20s  %-12s  %s\n", "ID", "SEVERITY",
+		    "COUNT", "LAST SEEN", "STATE", "KIND  ORGANIZATION  TITLE");
+	return history_alerts(
+	    db, &filter, clock_now(), print_alert, NULL, error);
+}
+
+/* What was seen again is shown again. */
+static bool
+tail(struct db *db, struct error *error)
+{
+	const struct timespec second = {1, 0};
+	struct sigaction action = {.sa_handler = stop};
+	int64_t shown;
+	bool ok;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	filter.oldest_first = true;
+	if (filter.limit == 0)
+		filter.limit = TAIL_DEFAULT;
+	ok = history_alerts(db, &filter, clock_now(), print_alert, NULL, error);
+	filter.limit = LIMIT_MAX;
+	shown = clock_now();
+	while (ok && follow && !stopped && fflush(stdout) == 0) {
+		nanosleep(&second, NULL);
+		filter.since = shown;
+		shown = clock_now();
+		if (shown > filter.since)
+			ok = history_alerts(
+			    db, &filter, shown, print_alert, NULL, error);
+	}
+	return ok;
+}
+
+static bool
+parse_id(const char *text, int64_t *id, struct error *error)
+{
+	char *end;
+
+	*id = strtoll(text, &end, 10);
+	if (*end == '\0' && end != text && *id > 0)
+		return true;
+	return error_set(
+	    error, ERROR_DATA, "\"%s\" is no number of an alert", text);
+}
+
+/* The alert must be there; nobody acknowledges a typing error. */
+static bool
+find(struct db *db, const char *text, history_alert_visit *visit,
+    struct error *error)
+{
+	struct history_filter one = {.limit = 1};
+	int64_t found = 0;
+
+	if (!parse_id(text, &one.id, error) ||
+	    !history_alerts(db, &one, clock_now(), visit, &found, error))
+		return false;
+	if (found > 0)
+		return true;
+	return error_set(
+	    error, ERROR_DATA, "no alert %s; see automate-log list", text);
+}
+
+static void
+count_alert(void *context, const struct history_alert *alert)
+{
+	(void)alert;
+	++*(int64_t *)context;
+}
+
+static const char *
+login(void)
+{
+	const char *name = getenv("LOGNAME");
+
+	if (name == NULL || name[0] == '\0')
+		name = getlogin();
+	return name != NULL ? name : "automate-log";
+}
+
+static bool
+acknowledge(struct db *db, const char *text, struct error *error)
+{
+	int64_t length_s = 0, id = 0, now = clock_now();
+	bool changed;
+
+	if (ack_length != NULL &&
+	    !clock_parse_length(&length_s, ack_length, error)) {
+		error->kind = ERROR_USAGE;
+		return error_at(error, "--for");
+	}
+	if (!find(db, text, count_alert, error) ||
+	    !parse_id(text, &id, error) ||
+	    !history_acknowledge(db, id, login(), now,
+		ack_length != NULL ? now + length_s : 0, &changed, error))
+		return false;
+	if (!changed)
+		prog_note("alert %s is resolved already", text);
+	return true;
+}
+
+static bool
+resolve(struct db *db, const struct conf *conf, const char *text,
+    struct error *error)
+{
+	struct ledger *ledger = NULL;
+	int64_t id = 0, resolved = 0;
+	bool ok;
+
+	ok = find(db, text, count_alert, error) && parse_id(text, &id, error) &&
+	    ledger_open(
+		&ledger, conf, prog.dry_run ? DB_REHEARSE : DB_WRITE, error) &&
+	    ledger_resolve(
+		ledger, NULL, id, login(), clock_now(), &resolved, error);
+	ledger_close(ledger);
+	if (ok && resolved == 0)
+		prog_note("alert %s is resolved already", text);
+	if (ok && resolved != 0)
+		intake_deliver(NULL);
+	return ok;
+}
+
+static bool
+why(struct db *db, const char *subject, struct error *error)
+{
+	int64_t found;
+
+	if (!history_why(db, subject, print_line, NULL, &found, error))
+		return false;
+	if (found > 0)
+		return true;
+	return error_set(
+	    error, ERROR_NO, "nothing is known of \"%s\"", subject);
+}
+
+static bool
+read_since(struct error *error)
+{
+	int64_t length_s;
+
+	if (since_text == NULL)
+		return true;
+	if (clock_parse_length(&length_s, since_text, NULL)) {
+		filter.since = clock_now() - length_s;
+		return true;
+	}
+	if (clock_parse(&filter.since, since_text, error))
+		return true;
+	error->kind = ERROR_USAGE;
+	return error_at(error, "--since");
+}
+
+static bool
+run(struct db *db, const struct conf *conf, char *words[], struct error *error)
+{
+	const char *verb = words[0] != NULL ? words[0] : "list";
+	const char *operand = words[0] != NULL ? words[1] : NULL;
+
+	if (!read_since(error))
+		return false;
+	if (operand != NULL && words[2] != NULL)
+		prog_usage();
+	if (strcmp(verb, "list") == 0 && operand == NULL)
+		return list(db, error);
+	if (strcmp(verb, "tail") == 0 && operand == NULL)
+		return tail(db, error);
+	if (operand == NULL)
+		prog_usage();
+	if (strcmp(verb, "show") == 0)
+		return find(db, operand, print_whole, error);
+	if (strcmp(verb, "ack") == 0)
+		return acknowledge(db, operand, error);
+	if (strcmp(verb, "resolve") == 0)
+		return resolve(db, conf, operand, error);
+	if (strcmp(verb, "why") == 0)
+		return why(db, operand, error);
+	prog_usage();
+}
+
+static void
+choose_color(void)
+{
+	const char *off = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+	color = isatty(STDOUT_FILENO) && !no_color &&
+	    (off == NULL || off[0] == '\0') &&
+	    (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static const struct option known[] = {PROG_OPTIONS,
+	    {"severity", required_argument, NULL, OPTION_SEVERITY},
+	    {"kind", required_argument, NULL, OPTION_KIND},
+	    {"organization", required_argument, NULL, OPTION_ORGANIZATION},
+	    {"since", required_argument, NULL, OPTION_SINCE},
+	    {"open", no_argument, NULL, OPTION_OPEN},
+	    {"limit", required_argument, NULL, OPTION_LIMIT},
+	    {"follow", no_argument, NULL, 'f'},
+	    {"for", required_argument, NULL, OPTION_FOR},
+	    {"no-color", no_argument, NULL, OPTION_NO_COLOR}, {0}};
+	struct conf conf = {0};
+	struct error error = {0};
+	struct db *db = NULL;
+	bool ok;
+	int ch;
+
+	prog_start("automate-log",
+	    "[options] [list [--severity s] [--kind k] [--organization id] "
+	    "[--since time] [--open] [--limit n] | tail [-f] | show id | ack "
+	    "id [--for length] | resolve id | why subject] [--no-color]",
+	    argv);
+	while ((ch = prog_getopt(argc, argv, "f", known)) != -1)
+		switch (ch) {
+		case OPTION_SEVERITY:
+			filter.severity = alert_severity(optarg);
+			if (filter.severity == -1)
+				prog_usage();
+			break;
+		case OPTION_KIND: filter.kind = optarg; break;
+		case OPTION_ORGANIZATION:
+			filter.organization_id = optarg;
+			break;
+		case OPTION_SINCE: since_text = optarg; break;
+		case OPTION_OPEN: filter.open = true; break;
+		case OPTION_LIMIT:
+			filter.limit = atoll(optarg);
+			if (filter.limit < 1 || filter.limit > LIMIT_MAX)
+				prog_usage();
+			break;
+		case 'f': follow = true; break;
+		case OPTION_FOR: ack_length = optarg; break;
+		case OPTION_NO_COLOR: no_color = true; break;
+		default: prog_usage();
+		}
+	choose_color();
+
+	ok = prog_ready(&conf, &error) &&
+	    db_open(
+		&db, &conf, prog.dry_run ? DB_REHEARSE : DB_WRITE, &error) &&
+	    run(db, &conf, argv + optind, &error);
+
+	db_close(db);
+	conf_release(&conf);
+	return prog_end(ok ? NULL : &error);
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# A database that will not do: said with its path, and nothing acknowledged.
+. "$(dirname "$0")/../lib.sh"
+URL=http://127.0.0.1:9 config
+printf '%s\n' '{"id":"o1","owner_email":"a@b.example"}' >in
+
+fails() {
+	run automate-onboard --later <in
+	is_status "$1" "$3: status"
+	like "$(cat err)" "automate.db.*$2" "$3: path and reason"
+	is "$(cat out)" '' "$3: nothing acknowledged"
+}
+
+echo 'this is no database, but long enough to look at, by far, as a file' >automate.db
+fails 78 'not a database' 'not a database'
+rm automate.db
+sqlite3 automate.db 'CREATE TABLE theirs (x)'
+fails 78 'not a database of automate' 'the database of something else'
+rm automate.db
+
+run automate-onboard --later <in
+is_status 0 'a fresh one is made'
+is "$(stat -c %a automate.db)" 600 'readable by its owner alone'
+sqlite3 automate.db 'PRAGMA user_version = 99'
+sum=$(cksum <automate.db)
+fails 78 'later version' 'from the future'
+is "$(cksum <automate.db)" "$sum" 'which is not touched'
+sqlite3 automate.db 'PRAGMA user_version = 1'
+
+# Locked for longer than the limit.
+sed 's/^database:/&\n  busy_timeout: 1s/' automate.yaml >short.yaml
+mkfifo hold
+sqlite3 automate.db >/dev/null <hold &
+holder=$!
+exec 9>hold
+echo 'BEGIN IMMEDIATE; SELECT 1;' >&9
+wait_for 10 sh -c '! sqlite3 automate.db "BEGIN IMMEDIATE" 2>/dev/null'
+AUTOMATE_CONFIG=$PWD/short.yaml fails 75 'locked' 'locked'
+exec 9>&-
+wait "$holder"
+run automate-onboard --later <in
+is_status 0 'and afterwards the same line works'
+
+# Two makers at once.
+rm -f automate.db*
+for n in 1 2 3 4; do
+	(echo "{\"id\":\"m$n\"}" | automate-onboard --later >/dev/null 2>"err.$n"
+	echo $? >"status.$n") &
+	makers="${makers:-} $!"
+done
+# shellcheck disable=SC2086 # a list
+wait $makers
+is "$(cat status.? | tr -d '\n')" 0000 'four makers of one database succeed'
+is "$(sql 'SELECT count(*) FROM organizations')" 4 'and none is lost'
+run automate-onboard --dry-run <in
+is_status 0 'a dry run'
+is "$(sql "SELECT count(*) FROM organizations WHERE id = 'o1'")" 0 'keeps nothing'
+done_testing
