@@ -11,7 +11,9 @@
 #include "decide/message.h"
 #include "net/http.h"
 
-#define SETTLE_MS 20
+#define SETTLE_MS 20 /* how long an answer waits for company, at least */
+#define SETTLE_MS_MAX 500
+#define ROUNDS_MAX 16
 #define SETTLE_MAX 1024
 #define ANSWER_KEPT 1024
 #define IDLE_MS 200
@@ -34,6 +36,7 @@ struct sending {
 	struct settlement settlements[SETTLE_MAX];
 	size_t settled;
 	int64_t settled_since_ms;
+	int64_t settle_ms; /* ten times what the latest transaction took */
 	struct send_count *count;
 };
 
@@ -57,7 +60,11 @@ static size_t
 room_of(const struct lane *lane)
 {
 	const struct conf_destination *destination = lane->destination;
-	int64_t room = destination->concurrency * 4;
+	int64_t rounds = OUTBOX_LEASE_S * 500 / destination->timeout_ms;
+	int64_t room = destination->concurrency *
+	    (rounds < 1                   ? 1
+		    : rounds > ROUNDS_MAX ? ROUNDS_MAX
+					  : rounds);
 	int64_t rate_room = destination->rate_per_minute / 2 + 1;
 
 	if (destination->rate_per_minute > 0 && rate_room < room)
@@ -299,6 +306,7 @@ static bool
 step(struct sending *sending, size_t *claimed_count, struct error *error)
 {
 	struct outbox_lane lanes[CONF_DESTINATIONS] = {{0}};
+	const int64_t start_ms = clock_monotonic_ms();
 	struct delivery **claimed;
 	bool ok;
 	size_t i;
@@ -310,6 +318,11 @@ step(struct sending *sending, size_t *claimed_count, struct error *error)
 		&claimed, claimed_count, error))
 		return false;
 	sending->settled = 0;
+	sending->settle_ms = 10 * (clock_monotonic_ms() - start_ms);
+	if (sending->settle_ms < SETTLE_MS)
+		sending->settle_ms = SETTLE_MS;
+	if (sending->settle_ms > SETTLE_MS_MAX)
+		sending->settle_ms = SETTLE_MS_MAX;
 	for (i = 0; i < *claimed_count; i++)
 		append(sending, claimed[i]);
 	free(claimed);
@@ -353,7 +366,8 @@ is_time_to_settle(const struct sending *sending)
 	if (sending->settled == 0)
 		return false;
 	age_ms = clock_monotonic_ms() - sending->settled_since_ms;
-	return age_ms >= SETTLE_MS || sending->settled > SETTLE_MAX / 2 ||
+	return age_ms >= sending->settle_ms ||
+	    sending->settled > SETTLE_MAX / 2 ||
 	    http_running(sending->http) == 0 ||
 	    (runs_low(sending) && sending->settled >= 64);
 }

@@ -53,8 +53,8 @@ struct history_line {
 };
 typedef void history_line_visit(void *context, const struct history_line *);
 
-bool history_why(struct db *, const char *subject, history_line_visit *,
-    void *context, int64_t *found, struct error *)
+bool history_why(struct db *db, const char *subject, history_line_visit *visit,
+    void *context, int64_t *found, struct error *error)
     __attribute__((warn_unused_result));
 
 #endif

@@ -17,7 +17,7 @@
  * process number, so that the rows of one that was killed are known at once;
  * where that cannot tell, the lease runs out.
  */
-#define OUTBOX_LEASE_S 120
+#define OUTBOX_LEASE_S 600
 
 struct outbox;
 
