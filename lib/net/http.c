@@ -22,7 +22,6 @@ struct transfer {
 	CURLU *url;
 	struct curl_slist *headers;
 	char *body;
-	size_t body_size, body_sent;
 	size_t headers_size, received; /* of the answer */
 	struct answer answer;
 	void *tag;
@@ -245,30 +244,6 @@ set_headers(struct transfer *transfer, const char *const *header)
 }
 
 static size_t
-give_body(char *to, size_t size, size_t count, void *data)
-{
-	struct transfer *transfer = data;
-	size_t left = transfer->body_size - transfer->body_sent;
-
-	if (left > size * count)
-		left = size * count;
-	if (left > 0)
-		memcpy(to, transfer->body + transfer->body_sent, left);
-	transfer->body_sent += left;
-	return left;
-}
-
-/* Asked only to send the body once more, which the header promises not to. */
-static int
-refuse_to_rewind(void *data, curl_off_t offset, int origin)
-{
-	(void)data;
-	(void)offset;
-	(void)origin;
-	return CURL_SEEKFUNC_FAIL;
-}
-
-static size_t
 keep_body(char *bytes, size_t size, size_t count, void *data)
 {
 	struct transfer *transfer = data;
@@ -325,6 +300,47 @@ set_limits(struct transfer *transfer, int64_t timeout_ms)
 	return failed == CURLE_OK;
 }
 
+/*
+ * libcurl sends a request again where a kept-alive connection ends without an
+ * answer. The other side may have acted on it, so that is not for libcurl to
+ * decide.
+ */
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int
+refuse_to_send_again(
+    void *data, char *from, char *to, int from_port, int to_port)
+{
+	struct transfer *transfer = data;
+	long sent = 0;
+
+	(void)from;
+	(void)to;
+	(void)from_port;
+	(void)to_port;
+	curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+	return sent == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static bool
+set_once(struct transfer *transfer)
+{
+	CURL *easy = transfer->easy;
+	int failed = 0;
+
+	failed |= curl_easy_setopt(
+	    easy, CURLOPT_PREREQFUNCTION, refuse_to_send_again);
+	failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	return failed == CURLE_OK;
+}
+#else
+static bool
+set_once(struct transfer *transfer)
+{
+	return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) ==
+	    CURLE_OK;
+}
+#endif
+
 static bool
 set_request(struct transfer *transfer, const struct http_request *request)
 {
@@ -337,15 +353,10 @@ set_request(struct transfer *transfer, const struct http_request *request)
 	if (strcmp(method, "GET") == 0)
 		return failed == CURLE_OK;
 	transfer->body = mem_copy_bytes(request->body, request->body_size);
-	transfer->body_size = request->body_size;
-	failed |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
-	failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 	failed |= curl_easy_setopt(
 	    easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-	failed |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
-	failed |= curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-	failed |=
-	    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, refuse_to_rewind);
+	failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
+	failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 	return failed == CURLE_OK;
 }
 
@@ -356,7 +367,6 @@ http_start(struct http *http, const struct http_request *request, void *tag)
 
 	assert(request->timeout_ms > 0);
 	transfer->tag = tag;
-	transfer->body_size = transfer->body_sent = 0;
 	transfer->headers_size = transfer->received = 0;
 	transfer->answer = (struct answer){
 	    .retry_after_s = -1, .body = BUF_INIT(ANSWER_BODY_MAX)};
@@ -365,7 +375,7 @@ http_start(struct http *http, const struct http_request *request, void *tag)
 	http->running++;
 	transfer->running = set_url(transfer, request->url) &&
 	    set_headers(transfer, request->headers) &&
-	    set_limits(transfer, request->timeout_ms) &&
+	    set_limits(transfer, request->timeout_ms) && set_once(transfer) &&
 	    set_request(transfer, request) &&
 	    curl_multi_add_handle(http->multi, transfer->easy) == CURLM_OK;
 	if (!transfer->running) {
@@ -385,7 +395,7 @@ why_broken(const struct transfer *transfer, CURLcode code)
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_WEIRD_SERVER_REPLY: return "it is not HTTP";
 	case CURLE_GOT_NOTHING:
-	case CURLE_SEND_FAIL_REWIND: return "the connection was closed";
+	case CURLE_ABORTED_BY_CALLBACK: return "the connection was closed";
 	case CURLE_PARTIAL_FILE: return "the connection was closed early";
 	default: return curl_easy_strerror(code);
 	}

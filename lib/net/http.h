@@ -14,9 +14,9 @@
  * a request, whatever it is, is its answer (base/answer.h).
  *
  * Promises:
- *  - A request with a body is sent once. libcurl would send it again by itself
- *    where a kept-alive connection ends without an answer; whether to is for
- *    those to decide who know what it does.
+ *  - A request is sent once. Where a kept-alive connection ends without an
+ *    answer it is not sent again: whether to is for those to decide who know
+ *    what it does.
  *  - ANSWER_REFUSED says that the other side got nothing of it: no name, no
  *    connection within HTTP_CONNECT_MS, no TLS.
  *  - https, verified, TLS 1.2 or later; plain http to loopback only (127/8, ::1
