@@ -570,7 +570,10 @@ ledger_alert(struct db *db, struct alert *alert, const struct conf *conf,
 
 	alert_normalize(alert);
 	fingerprint = alert_fingerprint(alert);
-	ok = load_history(db, alert, fingerprint, now, &history, error) &&
+	ok = load_history(db, alert, fingerprint, now, &history, error);
+	if (alert_severity(history.severity) > alert_severity(alert->severity))
+		mem_replace(&alert->severity, history.severity);
+	ok = ok &&
 	    write_alert(db, alert, fingerprint, history.open_id, now, &own_id,
 		&own_count, error);
 	if (ok)

@@ -44,6 +44,9 @@ is "$(requests /sms)" 1 'and is a text message'
 run automate-alert -s critical -k backup.failed 'nightly backup failed' </dev/null
 is "$(requests /slack-alerts)" 1 'again soon: counted, not said'
 is "$(sql "SELECT count FROM system_alerts WHERE kind='backup.failed'")" 2 'counted'
+run automate-alert --later -s info -k backup.failed 'backup is late' </dev/null
+is "$(sql "SELECT severity FROM system_alerts WHERE kind='backup.failed'")" \
+	critical 'a milder report does not make it milder'
 run automate-alert --resolve backup.failed
 is "$(requests /slack-alerts)" 2 'the end is said in Slack'
 is "$(requests /sms)" 2 'and by text message'
