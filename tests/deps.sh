@@ -80,10 +80,13 @@ echo "installing them: ${as:+$as }$install"
 if [ "$manager" = apt-get ]; then
 	DEBIAN_FRONTEND=noninteractive
 	export DEBIAN_FRONTEND
-	$as apt-get update -qq || exit 1
+	$as apt-get update -qq || echo 'going on with the package lists of old'
 fi
 # shellcheck disable=SC2086 # a command and its words
-$as $install >/dev/null || exit 1
+if ! $as $install >/dev/null; then
+	echo "that failed; try: ${as:+$as }$install" >&2
+	exit 1
+fi
 
 look
 if [ -n "$missing" ]; then
