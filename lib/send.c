@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "decide/message.h"
 #include "net/http.h"
+#include "net/stripe.h"
 
 #define SETTLE_MS 20 /* how long an answer waits for company, at least */
 #define SETTLE_MS_MAX 500
@@ -79,7 +80,7 @@ put_form(struct buf *form, const char *name, const char *value)
 {
 	if (form->size > 0)
 		buf_byte(form, '&');
-	buf_text(form, name);
+	message_percent(form, name);
 	buf_byte(form, '=');
 	message_percent(form, value);
 }
@@ -172,12 +173,48 @@ start_json(
 	free(body);
 }
 
+/* The row says which request: {"method":…,"path":…,"form":{…}}. */
+static void
+start_stripe(
+    struct sending *sending, const struct lane *lane, struct delivery *delivery)
+{
+	char *key = mem_format("Idempotency-Key: %s", delivery->key),
+	     *url = NULL;
+	const char *headers[] = {
+	    "Content-Type: application/x-www-form-urlencoded",
+	    "Stripe-Version: " STRIPE_VERSION, key, NULL};
+	struct buf form = BUF_INIT(65536);
+	struct http_request request = {.headers = headers,
+	    .user = sending->conf->stripe_secret_key,
+	    .password = "",
+	    .timeout_ms = lane->destination->timeout_ms};
+	json_t *row = NULL, *value;
+	const char *name;
+
+	if (json_parse(&row, delivery->body, strlen(delivery->body), NULL))
+		json_object_foreach(json_object_get(row, "form"), name, value)
+		    put_form(&form, name, json_string_value(value));
+	url =
+	    mem_format("%s%s", lane->destination->url, json_text(row, "path"));
+	request.url = url;
+	request.method = json_text(row, "method");
+	request.body = buf_string(&form);
+	request.body_size = form.size;
+	http_start(sending->http, &request, delivery);
+	json_decref(row);
+	buf_release(&form);
+	free(url);
+	free(key);
+}
+
 static void
 start(struct sending *sending, struct lane *lane, struct delivery *delivery)
 {
 	lane->running++;
 	if (lane->destination->dialect == CONF_TWILIO)
 		start_twilio(sending, lane, delivery);
+	else if (lane->destination->dialect == CONF_STRIPE)
+		start_stripe(sending, lane, delivery);
 	else
 		start_json(sending, lane, delivery);
 }

@@ -65,6 +65,9 @@ const struct conf_key conf_keys[] = {
 	{"onboarding.follow_ups", "mail on day 1, 3 and 7",
 	    &conf_flag, AT(onboarding_follow_ups),
 	    .fallback = "true"},
+	{"onboarding.secret", "what who reports a customer must know",
+	    &conf_tokens, AT(onboarding_secret), .secret = true,
+	    .variables = {"ONBOARDING_SECRET"}},
 
 	{"mail.url", "the webhook that sends mail",
 	    &conf_url, TO(CONF_MAIL, url), .secret = true,
@@ -79,6 +82,9 @@ const struct conf_key conf_keys[] = {
 	{"billing.api_key", "the webhook's key",
 	    &conf_token, TO(CONF_BILLING, api_key), .secret = true},
 	LIMITS("billing", CONF_BILLING, "1200/m", "8", "7d"),
+	{"billing.count", "which calls are billed",
+	    &conf_choice, AT(usage_count),
+	    .fallback = "placed", .choices = "placed connected"},
 
 	{"slack.customers.url", "the webhook of #new-customers",
 	    &conf_url, TO(CONF_SLACK_CUSTOMERS, url), .secret = true,
@@ -126,11 +132,107 @@ const struct conf_key conf_keys[] = {
 	    &conf_number, AT(alert_sms_per_day),
 	    .fallback = "20", .least = 0, .most = 1000},
 	{"alerts.quiet_hours", "when only the critical is told",
-	    &conf_quiet, AT(alert_quiet_from_s)},
+	    &conf_hours, AT(alert_quiet)},
 	{"alerts.runbook_url", "where a kind of alert is explained",
 	    &conf_template, AT(alert_runbook_url),
 	    .fallback = "{knowledge_base_url}/{kind}",
 	    .placeholders = "kind knowledge_base_url"},
+	{"alerts.secret", "what who reports a failure must know",
+	    &conf_tokens, AT(alert_secret), .secret = true},
+
+	{"stripe.secret_key", "the key of Stripe's API",
+	    &conf_token, AT(stripe_secret_key), .secret = true,
+	    .variables = {"STRIPE_SECRET_KEY"}},
+	{"stripe.webhook_secret", "what Stripe signs its events with",
+	    &conf_tokens, AT(stripe_webhook_secret), .secret = true,
+	    .variables = {"STRIPE_WEBHOOK_SECRET"}},
+	{"stripe.mode", "which of Stripe's two worlds this is",
+	    &conf_choice, AT(stripe_mode), .choices = "live test"},
+	{"stripe.meter_id", "the meter of AI calls",
+	    &conf_word, AT(stripe_meter_id),
+	    .variables = {"STRIPE_AI_CALLS_METER_ID"}},
+	{"stripe.api_base", "where Stripe is",
+	    &conf_link, AT(stripe_api_base),
+	    .fallback = "https://api.stripe.com",
+	    .variables = {"STRIPE_API_BASE"}},
+	LIMITS("stripe.meter", CONF_STRIPE_METER, "6000/m", "32", "34d"),
+	LIMITS("stripe.api", CONF_STRIPE_API, "600/m", "4", "7d"),
+	{"stripe.read.rate", "how fast to read",
+	    &conf_rate, AT(stripe_read_rate_per_minute),
+	    .fallback = "1200/m", .least = 1, .most = 60000},
+	{"stripe.read.concurrency", "reads under way at once",
+	    &conf_number, AT(stripe_read_concurrency),
+	    .fallback = "8", .least = 1, .most = 256},
+	{"stripe.read.timeout", "how long one read may take",
+	    &conf_milliseconds, AT(stripe_read_timeout_ms),
+	    .fallback = "20s", .least = 1000, .most = 300000},
+
+	{"retell.api_key", "the key of Retell's API",
+	    &conf_token, AT(retell_api_key), .secret = true,
+	    .variables = {"RETELL_API_KEY"}},
+	{"retell.webhook_key", "the key Retell signs its events with",
+	    &conf_tokens, AT(retell_webhook_key), .secret = true},
+	{"retell.agent_id", "the agent that calls",
+	    &conf_word, AT(retell_agent_id),
+	    .variables = {"RETELL_AGENT_ID"}},
+	{"retell.from_number", "the number it calls from",
+	    &conf_phone, AT(retell_from_number),
+	    .variables = {"RETELL_FROM_NUMBER"}},
+	{"retell.api_base", "where Retell is",
+	    &conf_link, AT(retell_api_base),
+	    .fallback = "https://api.retellai.com",
+	    .variables = {"RETELL_API_BASE"}},
+	{"retell.timeout", "how long one request may take",
+	    &conf_milliseconds, AT(retell_timeout_ms),
+	    .fallback = "120s", .least = 1000, .most = 300000},
+
+	{"calls.threshold", "how old a lead is before it is called",
+	    &conf_seconds, AT(call_threshold_s),
+	    .fallback = "5m", .least = 0, .most = 30 * CLOCK_DAY_S},
+	{"calls.deadline", "by when a call must have ended",
+	    &conf_seconds, AT(call_deadline_s),
+	    .fallback = "2h", .least = 60, .most = 7 * CLOCK_DAY_S},
+	{"calls.secret", "what who orders a call must know",
+	    &conf_tokens, AT(call_secret), .secret = true},
+
+	{"dunning.hours", "when reminders may go",
+	    &conf_hours, AT(dunning_hours),
+	    .fallback = "09:00-17:00"},
+	{"dunning.stripe", "what a downgrade does to the subscription",
+	    &conf_choice, AT(dunning_ending),
+	    .fallback = "none", .choices = "none cancel"},
+	{"dunning.verify", "whether to ask Stripe before a downgrade",
+	    &conf_choice, AT(dunning_verify),
+	    .fallback = "on", .choices = "on off"},
+	{"dunning.plan", "what one is downgraded to",
+	    &conf_text, AT(dunning_plan),
+	    .fallback = "free"},
+
+	{"usage.look_back", "how many days may be made up",
+	    &conf_seconds, AT(usage_look_back_s),
+	    .fallback = "3d", .least = CLOCK_DAY_S, .most = 34 * CLOCK_DAY_S},
+	{"usage.settle", "when to believe Stripe's sums",
+	    &conf_seconds, AT(usage_settle_s),
+	    .fallback = "6h", .least = 0, .most = 7 * CLOCK_DAY_S},
+	{"usage.compare_retell", "whether to compare with Retell's count",
+	    &conf_flag, AT(usage_compare_retell),
+	    .fallback = "false"},
+
+	{"cron.secret", "what who starts a job by HTTP must know",
+	    &conf_tokens, AT(cron_secret), .secret = true,
+	    .variables = {"CRON_SECRET"}},
+	{"cron.ping_deliver", "who hears that deliveries went well",
+	    &conf_url, AT(ping_deliver_url), .secret = true},
+	{"cron.ping_dunning", "the same of dunning",
+	    &conf_url, AT(ping_dunning_url), .secret = true},
+	{"cron.ping_reconcile", "the same of reconciliation",
+	    &conf_url, AT(ping_reconcile_url), .secret = true},
+	{"cron.ping_sweep", "the same of the sweep of calls",
+	    &conf_url, AT(ping_sweep_url), .secret = true},
+	{"cron.ping_check", "the same of the check",
+	    &conf_url, AT(ping_check_url), .secret = true},
+	{"cgi.public_url", "where automate-cgi is reached",
+	    &conf_link, AT(cgi_public_url)},
 };
 
 /* clang-format on */
@@ -144,6 +246,8 @@ static const struct conf_destination destinations[CONF_DESTINATIONS] = {
     [CONF_SLACK_CUSTOMERS] = {.name = "slack.customers", .dialect = CONF_SLACK},
     [CONF_SLACK_ALERTS] = {.name = "slack.alerts", .dialect = CONF_SLACK},
     [CONF_SMS] = {.name = "sms"}, /* sms.provider says which */
+    [CONF_STRIPE_METER] = {.name = "stripe.meter", .dialect = CONF_STRIPE},
+    [CONF_STRIPE_API] = {.name = "stripe.api", .dialect = CONF_STRIPE},
 };
 
 /*
@@ -297,6 +401,27 @@ finish_database(struct conf *conf, struct error *error)
 		"AUTOMATE_DATABASE");
 }
 
+/* The mode that a key shows, sk_test_… or rk_live_…; else live. */
+static void
+finish_stripe(struct conf *conf)
+{
+	struct conf_destination *destination;
+	const char *key = conf->stripe_secret_key;
+	int i;
+
+	if (conf->stripe_mode == 0)
+		conf->stripe_mode = key != NULL &&
+			(strncmp(key, "sk_test_", 8) == 0 ||
+			    strncmp(key, "rk_test_", 8) == 0)
+		    ? CONF_TEST
+		    : CONF_LIVE;
+	for (i = CONF_STRIPE_METER; i <= CONF_STRIPE_API; i++) {
+		destination = &conf->destinations[i];
+		destination->url = mem_copy(conf->stripe_api_base);
+		destination->configured = key != NULL;
+	}
+}
+
 static void
 finish_destinations(struct conf *conf)
 {
@@ -319,6 +444,7 @@ finish_destinations(struct conf *conf)
 		    conf->twilio_auth_token == NULL ||
 		    conf->twilio_from == NULL)))
 		sms->configured = false;
+	finish_stripe(conf);
 }
 
 bool
@@ -358,7 +484,8 @@ conf_release(struct conf *conf)
 	for (i = 0; i < KEYS; i++)
 		if (conf_keys[i].type->is_text)
 			wipe_text(*(char **)conf_field(conf, &conf_keys[i]));
-	wipe_text(conf->destinations[CONF_SMS].url);
+	for (i = CONF_SMS; i < CONF_DESTINATIONS; i++)
+		wipe_text(conf->destinations[i].url); /* copies */
 	free(conf->path);
 	memset(conf, 0, sizeof(*conf));
 }

@@ -23,7 +23,8 @@ enum conf_dialect {
 	CONF_WEBHOOK, /* JSON to Make.com, Zapier or the like */
 	CONF_SLACK, /* a Slack incoming webhook */
 	CONF_TWILIO, /* Twilio's Messages resource */
-	CONF_SMS_WEBHOOK /* JSON {to, text, id} to any SMS gateway */
+	CONF_SMS_WEBHOOK, /* JSON {to, text, id} to any SMS gateway */
+	CONF_STRIPE /* a request to Stripe's API, as its row says */
 };
 
 /* Where deliveries go. Rows name a destination; only here has it an address. */
@@ -33,6 +34,8 @@ enum conf_destination_index {
 	CONF_SLACK_CUSTOMERS,
 	CONF_SLACK_ALERTS,
 	CONF_SMS,
+	CONF_STRIPE_METER,
+	CONF_STRIPE_API,
 	CONF_DESTINATIONS
 };
 
@@ -40,7 +43,7 @@ struct conf_destination {
 	const char *name; /* "slack.alerts"; also its path in the file */
 	enum conf_dialect dialect;
 	bool configured; /* whether it has all that sending needs */
-	char *url; /* secret, except for Twilio, where it is the API base */
+	char *url; /* secret, but for Twilio and Stripe: the API's base */
 	char *api_key; /* secret; sent as x-make-apikey; CONF_WEBHOOK only */
 	int64_t rate_per_minute; /* 0: no limit */
 	int64_t concurrency; /* requests under way at once, 1 to 256 */
@@ -48,6 +51,17 @@ struct conf_destination {
 	int64_t
 	    max_age_s; /* a delivery older than this past its due time dies */
 };
+
+/* Hours of the day in business.zone, seconds after midnight; equal: none. */
+struct conf_hours {
+	int64_t from_s, until_s;
+};
+
+/* Of choices; 0 where nothing was chosen. */
+enum conf_mode { CONF_LIVE = 1, CONF_TEST };
+enum conf_count { CONF_PLACED = 1, CONF_CONNECTED };
+enum conf_ending { CONF_LEAVE = 1, CONF_CANCEL };
+enum conf_verify { CONF_VERIFY = 1, CONF_TRUST };
 
 struct conf {
 	char *path; /* the file read; NULL: the environment */
@@ -75,9 +89,45 @@ struct conf {
 	int64_t alert_repeat_critical_s;
 	int64_t alert_group_s; /* storms: at most one message in this */
 	int64_t alert_sms_per_day; /* cap; 0: no SMS */
-	int64_t alert_quiet_from_s; /* seconds after local midnight; */
-	int64_t alert_quiet_until_s; /* equal: no quiet hours */
+	struct conf_hours alert_quiet;
 	char *alert_runbook_url; /* template; NULL: none */
+	char *alert_secret; /* secrets */
+
+	char *onboarding_secret; /* secrets, blank-separated, as all those */
+	char *stripe_secret_key; /* secret */
+	char *stripe_webhook_secret; /* secrets */
+	char *stripe_api_base;
+	char *stripe_meter_id;
+	int64_t stripe_mode; /* enum conf_mode; never 0 once loaded */
+	int64_t stripe_read_rate_per_minute; /* 0: no limit */
+	int64_t stripe_read_concurrency;
+	int64_t stripe_read_timeout_ms;
+
+	char *retell_api_key; /* secret */
+	char *retell_webhook_key; /* secrets; the API key's if not set */
+	char *retell_api_base;
+	char *retell_agent_id;
+	char *retell_from_number; /* E.164 */
+	int64_t retell_timeout_ms;
+
+	char *call_secret; /* secrets */
+	int64_t call_threshold_s; /* how old a lead is before it is called */
+	int64_t call_deadline_s; /* by when a call must have ended */
+
+	struct conf_hours dunning_hours; /* when reminders may go */
+	int64_t dunning_ending; /* enum conf_ending */
+	int64_t dunning_verify; /* enum conf_verify */
+	char *dunning_plan; /* what one is downgraded to */
+
+	int64_t usage_count; /* enum conf_count */
+	int64_t usage_look_back_s; /* whole days */
+	int64_t usage_settle_s; /* before Stripe's sums are believed */
+	bool usage_compare_retell;
+
+	char *cron_secret; /* secrets */
+	char *ping_deliver_url, *ping_dunning_url, *ping_reconcile_url,
+	    *ping_sweep_url, *ping_check_url; /* secret */
+	char *cgi_public_url;
 };
 
 /*

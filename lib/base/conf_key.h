@@ -38,6 +38,7 @@ struct conf_key {
 	bool secret; /* never shown; has a _file twin */
 	int64_t least, most; /* of a number */
 	const char *placeholders; /* of a template, blanks between them */
+	const char *choices; /* of a choice, the same */
 };
 
 extern const struct conf_key conf_keys[];
@@ -65,6 +66,7 @@ struct conf_type {
 
 extern const struct conf_type conf_text; /* any one line */
 extern const struct conf_type conf_token; /* printable, no blanks */
+extern const struct conf_type conf_tokens; /* some, blanks between them */
 extern const struct conf_type conf_word; /* letters and digits */
 extern const struct conf_type conf_path; /* relative: beside the file */
 extern const struct conf_type conf_url; /* https, or http on loopback */
@@ -80,7 +82,8 @@ extern const struct conf_type conf_milliseconds; /* 20s */
 extern const struct conf_type conf_rate; /* a minute; 20/s */
 extern const struct conf_type conf_flag; /* the field is a bool */
 extern const struct conf_type conf_provider; /* an enum conf_dialect */
-extern const struct conf_type conf_quiet; /* 22:00-07:00 */
+extern const struct conf_type conf_choice; /* the field is an int64_t: which */
+extern const struct conf_type conf_hours; /* 22:00-07:00 */
 
 /*
  * Read a value that is not empty, whatever its source. ERROR_CONF, naming the

@@ -44,6 +44,18 @@ check_token(const struct conf_key *key, const char *value, struct error *error)
 	return true;
 }
 
+/* Several, as while one takes the place of another. */
+static bool
+check_tokens(const struct conf_key *key, const char *value, struct error *error)
+{
+	for (; *value != '\0'; value++)
+		if (*value < ' ' || *value > '~' ||
+		    (*value == ' ' && (value[1] == ' ' || value[1] == '\0')))
+			return must(key, error,
+			    "printable ASCII, with one blank between two");
+	return true;
+}
+
 static bool
 check_word(const struct conf_key *key, const char *value, struct error *error)
 {
@@ -476,28 +488,74 @@ parse_hour(int64_t *second, const char *text)
 }
 
 static bool
-read_quiet(struct conf *conf, const struct conf_key *key, const char *value,
+read_hours(struct conf *conf, const struct conf_key *key, const char *value,
     struct error *error)
 {
+	struct conf_hours *hours = conf_field(conf, key);
+
 	if (!looks_like(value, "22:00-07:00") ||
-	    !parse_hour(&conf->alert_quiet_from_s, value) ||
-	    !parse_hour(&conf->alert_quiet_until_s, value + 6))
+	    !parse_hour(&hours->from_s, value) ||
+	    !parse_hour(&hours->until_s, value + 6))
 		return must(key, error, "hours such as 22:00-07:00");
 	return true;
 }
 
 static void
-print_quiet(const struct conf *conf, const struct conf_key *key, FILE *file)
+print_hours(const struct conf *conf, const struct conf_key *key, FILE *file)
 {
-	int from = (int)conf->alert_quiet_from_s / 60;
-	int until = (int)conf->alert_quiet_until_s / 60;
+	const struct conf_hours *hours = conf_field(conf, key);
+	int from = (int)hours->from_s / 60, until = (int)hours->until_s / 60;
 
-	(void)key;
 	if (from == until)
 		fputs("(not set)", file);
 	else
 		fprintf(file, "%02d:%02d-%02d:%02d", from / 60, from % 60,
 		    until / 60, until % 60);
+}
+
+/* The word of that number, from 1, and its size; NULL: there is none. */
+static const char *
+nth_word(const char *words, int64_t number, size_t *size)
+{
+	for (;; words += *size + 1) {
+		*size = strcspn(words, " ");
+		if (number-- <= 1)
+			return number == 0 ? words : NULL;
+		if (words[*size] == '\0')
+			return NULL;
+	}
+}
+
+static bool
+read_choice(struct conf *conf, const struct conf_key *key, const char *value,
+    struct error *error)
+{
+	int64_t *choice = conf_field(conf, key), number;
+	const char *word;
+	size_t size;
+
+	for (number = 1; (word = nth_word(key->choices, number, &size)) != NULL;
+	     number++)
+		if (strlen(value) == size && memcmp(word, value, size) == 0) {
+			*choice = number;
+			return true;
+		}
+	return error_set(error, ERROR_CONF, "%s (%s) must be one of: %s",
+	    key->path, key->help, key->choices);
+}
+
+static void
+print_choice(const struct conf *conf, const struct conf_key *key, FILE *file)
+{
+	const int64_t *choice = conf_field(conf, key);
+	const char *word;
+	size_t size;
+
+	word = nth_word(key->choices, *choice, &size);
+	if (word == NULL)
+		fputs("(not set)", file);
+	else
+		fprintf(file, "%.*s", (int)size, word);
 }
 
 #define TEXT(reader, checker)                                                  \
@@ -513,6 +571,7 @@ print_quiet(const struct conf *conf, const struct conf_key *key, FILE *file)
 
 const struct conf_type conf_text = TEXT(read_text, NULL);
 const struct conf_type conf_token = TEXT(read_text, check_token);
+const struct conf_type conf_tokens = TEXT(read_text, check_tokens);
 const struct conf_type conf_word = TEXT(read_text, check_word);
 const struct conf_type conf_path = TEXT(read_path, NULL);
 const struct conf_type conf_url = TEXT(read_text, check_url);
@@ -533,7 +592,9 @@ const struct conf_type conf_rate =
 const struct conf_type conf_flag = {.read = read_flag, .print = print_flag};
 const struct conf_type conf_provider = {
     .read = read_provider, .print = print_provider};
-const struct conf_type conf_quiet = {.read = read_quiet, .print = print_quiet};
+const struct conf_type conf_choice = {
+    .read = read_choice, .print = print_choice};
+const struct conf_type conf_hours = {.read = read_hours, .print = print_hours};
 
 bool
 conf_read_value(struct conf *conf, const struct conf_key *key,

@@ -170,8 +170,8 @@ is_news(const struct alert *alert, const struct alert_history *history,
 static int64_t
 end_of_quiet(const struct conf *conf, int64_t now)
 {
-	int64_t from = conf->alert_quiet_from_s,
-		until = conf->alert_quiet_until_s, second;
+	int64_t from = conf->alert_quiet.from_s,
+		until = conf->alert_quiet.until_s, second;
 	struct tm local;
 	bool quiet;
 

@@ -168,6 +168,28 @@ webhook_meaning(struct meaning meaning, int status, const char *body)
 	return meaning;
 }
 
+/*
+ * Stripe refuses an identifier that it has for a day and more with a 400, and
+ * no code: usage that is there already is delivered. Its 404 is about one
+ * object, not about the address; a conflict (409) passes. See
+ * https://docs.stripe.com/error-low-level
+ */
+static struct meaning
+stripe_meaning(struct meaning meaning, int status, const json_t *document)
+{
+	const char *words = json_text(document, "error.message");
+
+	if (status == 400 && words != NULL &&
+	    strstr(words, "already exists with identifier") != NULL)
+		return (struct meaning){RETRY_DONE, 0, "it was there already"};
+	if (status == 409)
+		return (struct meaning){RETRY_LATER, 0, "it was busy with it"};
+	if (status == 404)
+		return (struct meaning){
+		    RETRY_DEAD, 0, "it knows no such thing"};
+	return meaning;
+}
+
 static struct meaning
 meaning_of_answer(enum conf_dialect dialect, const struct answer *answer,
     const json_t *document, bool plain)
@@ -180,6 +202,8 @@ meaning_of_answer(enum conf_dialect dialect, const struct answer *answer,
 	switch (dialect) {
 	case CONF_SLACK: return slack_meaning(meaning, body, plain);
 	case CONF_TWILIO: return twilio_meaning(meaning, document);
+	case CONF_STRIPE:
+		return stripe_meaning(meaning, answer->status, document);
 	case CONF_WEBHOOK:
 	case CONF_SMS_WEBHOOK:
 		return webhook_meaning(meaning, answer->status, body);
@@ -298,6 +322,8 @@ words_of(const struct answer *answer, const json_t *document)
 
 	if (answer->failure != ANSWER_COMPLETE)
 		return answer->reason;
+	if (json_text(document, "error.message") != NULL)
+		return json_text(document, "error.message");
 	if (json_text(document, "message") != NULL)
 		return json_text(document, "message");
 	if (json_text(document, "error") != NULL)

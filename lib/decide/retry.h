@@ -52,24 +52,27 @@ struct retry_ruling {
 /*
  * Rule on an attempt.
  *
- * Done is 2xx alone; of Slack, 2xx with the body "ok", since what else says 200
- * there is a proxy or a portal on the way, and the news would be lost.
+ * Done is 2xx alone; of Stripe also the 400 that says that a meter event with
+ * that identifier is there already; of Slack, 2xx with the body "ok", since
+ * what else says 200 there is a proxy or a portal on the way, and the news
+ * would be lost.
  *
  * Tried again: no connection, no answer in time, a broken one, 408, 425, 429,
- * 5xx, what is no status of HTTP, and the 400 "Queue is full" of Make.com. The
- * waits are 5 s, 30 s, 2 m, 10 m, 30 m, 2 h, 5 h, 10 h, and then a day, each
- * by chance up to a fifth shorter or longer; after 408, 429, a timeout and a
- * full queue at least a minute. Retry-After is obeyed up to a day: nothing goes
- * before that. A try that would come after expires_at comes at
- * expires_at instead, if that is a minute ahead and not before what was asked;
- * else the delivery is dead, as too old.
+ * 5xx, what is no status of HTTP, the 400 "Queue is full" of Make.com, and the
+ * 409 of Stripe. The waits are 5 s, 30 s, 2 m, 10 m, 30 m, 2 h, 5 h, 10 h, and
+ * then a day, each by chance up to a fifth shorter or longer; after 408, 429, a
+ * timeout and a full queue at least a minute. Retry-After is obeyed up to a
+ * day: nothing goes before that. A try that would come after expires_at comes
+ * at expires_at instead, if that is a minute ahead and not before what was
+ * asked; else the delivery is dead, as too old.
  *
  * The destination's fault, RETRY_GONE: redirects, which are not followed; 401,
  * 402, 403, 404, 405, 407, 410, 415; the words and codes with which Slack and
  * Twilio say such things with any other 4xx; what cannot be sent at all.
  *
- * Dead is every other 4xx. So are the codes with which Twilio refuses a sender
- * or a recipient, since SMS is of the moment: the next one is tried anew.
+ * Dead is every other 4xx, and the 404 of Stripe. So are the codes with which
+ * Twilio refuses a sender or a recipient, since SMS is of the moment: the next
+ * one is tried anew.
  *
  * The reason is one line of words: what came, what to do about it, and up to
  * 80 code points of what the receiver said, unless that is HTML. Sequences of

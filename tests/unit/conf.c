@@ -25,7 +25,10 @@ static const char *const variables[] = {"AUTOMATE_CONFIG", "AUTOMATE_DATABASE",
     "MAKE_WEBHOOK_URL", "ZAPIER_WEBHOOK_URL", "BILLING_AUTOMATION_WEBHOOK_URL",
     "SLACK_WEBHOOK_URL", "SLACK_ALERT_WEBHOOK_URL", "SMS_WEBHOOK_URL",
     "FOUNDER_PHONE", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM",
-    "TWILIO_API_BASE", "APP_URL", "NOTION_KB_URL", "CREDENTIALS_DIRECTORY",
+    "TWILIO_API_BASE", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET",
+    "STRIPE_AI_CALLS_METER_ID", "STRIPE_API_BASE", "RETELL_API_KEY",
+    "RETELL_AGENT_ID", "RETELL_FROM_NUMBER", "RETELL_API_BASE", "CRON_SECRET",
+    "ONBOARDING_SECRET", "APP_URL", "NOTION_KB_URL", "CREDENTIALS_DIRECTORY",
     "XDG_CONFIG_HOME", "XDG_STATE_HOME", "TEST_EMPTY", "TEST_SET"};
 
 static void
@@ -598,8 +601,8 @@ test_defaults(void)
 	is_int(conf.alert_repeat_critical_s, 1800, "alert_repeat_critical_s");
 	is_int(conf.alert_group_s, 300, "alert_group_s");
 	is_int(conf.alert_sms_per_day, 20, "alert_sms_per_day");
-	is_int(conf.alert_quiet_from_s, 0, "alert_quiet_from_s");
-	is_int(conf.alert_quiet_until_s, 0, "alert_quiet_until_s");
+	is_int(conf.alert_quiet.from_s, 0, "alert_quiet_from_s");
+	is_int(conf.alert_quiet.until_s, 0, "alert_quiet_until_s");
 	is_int(mail->rate_per_minute, 1200, "mail: rate_per_minute");
 	is_int(mail->concurrency, 8, "mail: concurrency");
 	is_int(mail->timeout_ms, 20000, "mail: timeout_ms");
@@ -640,8 +643,32 @@ test_destinations(void)
 		ok(conf_destination(&conf, conf.destinations[i].name) ==
 			&conf.destinations[i],
 		    "by its name: %s", conf.destinations[i].name);
-	is_int(conf.alert_quiet_from_s, 22 * 3600, "quiet from");
-	is_int(conf.alert_quiet_until_s, 7 * 3600 + 1800, "quiet until");
+	is_int(conf.alert_quiet.from_s, 22 * 3600, "quiet from");
+	is_int(conf.alert_quiet.until_s, 7 * 3600 + 1800, "quiet until");
+}
+
+static void
+test_stripe(void)
+{
+	ok(load(""), "without a key");
+	ok(!conf_destination(&conf, "stripe.meter")->configured,
+	    "Stripe is not configured");
+	is_int(conf.stripe_mode, CONF_LIVE, "and live");
+	ok(load("stripe: {secret_key: rk_test_1}\n"), "a key of test mode");
+	is_int(conf.stripe_mode, CONF_TEST, "is test mode");
+	ok(conf_destination(&conf, "stripe.api")->configured, "configured");
+	is_text(conf_destination(&conf, "stripe.api")->url,
+	    "https://api.stripe.com", "at Stripe's");
+	ok(load("stripe: {secret_key: x}\n"), "a key of another form");
+	is_int(conf.stripe_mode, CONF_LIVE, "is live");
+	ok(load("stripe: {secret_key: sk_test_1, mode: live}\n"), "by hand");
+	is_int(conf.stripe_mode, CONF_LIVE, "the mode counts");
+	ok(load(""), "defaults");
+	is_int(conf.usage_count, CONF_PLACED, "placed calls count");
+	is_int(conf.dunning_ending, CONF_LEAVE, "nothing is cancelled");
+	is_int(conf.dunning_verify, CONF_VERIFY, "downgrades are verified");
+	is_int(conf.dunning_hours.from_s, 9 * 3600, "from nine");
+	is_int(conf.dunning_hours.until_s, 17 * 3600, "to five");
 }
 
 #define TWILIO "twilio: {account_sid: AC1, auth_token: t, from: MG1}"
@@ -907,8 +934,27 @@ static const struct {
     {"TWILIO_FROM", "+15550101", "sms.twilio.from", "+15550101"},
     {"TWILIO_API_BASE", "http://127.0.0.1:99", "sms.twilio.api_base",
 	"http://127.0.0.1:99"},
+    {"STRIPE_SECRET_KEY", "sk_test_1", "stripe.secret_key", "(set)"},
+    {"STRIPE_WEBHOOK_SECRET", "whsec_1 whsec_2", "stripe.webhook_secret",
+	"(set)"},
+    {"STRIPE_AI_CALLS_METER_ID", "mtr_1", "stripe.meter_id", "mtr_1"},
+    {"STRIPE_API_BASE", "http://127.0.0.1:98", "stripe.api_base",
+	"http://127.0.0.1:98"},
+    {"RETELL_API_KEY", "key_1", "retell.api_key", "(set)"},
+    {"RETELL_AGENT_ID", "agent_1", "retell.agent_id", "agent_1"},
+    {"RETELL_FROM_NUMBER", "+15550102", "retell.from_number", "+15550102"},
+    {"RETELL_API_BASE", "http://127.0.0.1:97", "retell.api_base",
+	"http://127.0.0.1:97"},
+    {"CRON_SECRET", "c", "cron.secret", "(set)"},
+    {"ONBOARDING_SECRET", "o", "onboarding.secret", "(set)"},
 };
 
+/* What the example names besides, for settings that are to be tried. */
+static const char *const tried[] = {"MAKE_API_KEY", "BILLING_API_KEY",
+    "ALERTS_SECRET", "RETELL_WEBHOOK_KEY", "CALLS_SECRET", "PING_DELIVER",
+    "PING_DUNNING", "PING_RECONCILE", "PING_SWEEP", "PING_CHECK"};
+
+#define TRIED (sizeof(tried) / sizeof(tried[0]))
 #define VARIABLES (sizeof(environment) / sizeof(environment[0]))
 
 static void
@@ -1108,8 +1154,8 @@ test_whole_example(void)
 			buf_byte(&all, *p);
 	for (i = 0; i < VARIABLES; i++)
 		setenv(environment[i].name, environment[i].value, 1);
-	setenv("MAKE_API_KEY", "k", 1);
-	setenv("BILLING_API_KEY", "k", 1);
+	for (i = 0; i < TRIED; i++)
+		setenv(tried[i], "https://k.example/", 1);
 	ok(load(buf_string(&all)), "the example with all settings in use: %s",
 	    error.text);
 	print_all(&all);
@@ -1117,8 +1163,8 @@ test_whole_example(void)
 	    "sets each key there is");
 	for (p = buf_string(&all); (p = strstr(p, "(not set)")) != NULL; p++)
 		printf("# %.60s\n", p - 40);
-	unsetenv("MAKE_API_KEY");
-	unsetenv("BILLING_API_KEY");
+	for (i = 0; i < TRIED; i++)
+		unsetenv(tried[i]);
 	empty_environment();
 	buf_release(&example);
 	buf_release(&all);
@@ -1245,6 +1291,7 @@ main(void)
 	test_accepted();
 	test_defaults();
 	test_destinations();
+	test_stripe();
 	test_sms();
 	test_secrets();
 	test_each_secret();

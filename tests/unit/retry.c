@@ -27,6 +27,7 @@ rule(enum conf_dialect dialect, int status, const char *body)
 	return ruling;
 }
 
+#define STRIPE_SAYS(words) "{\"error\":{\"message\":\"" words "\"}}"
 #define TWILIO_SAYS(code, status)                                              \
 	"{\"code\":" #code ",\"message\":\"No\",\"status\":" #status "}"
 
@@ -178,13 +179,31 @@ static const struct {
     {CONF_SMS_WEBHOOK, 202, "queued", RETRY_DONE, "answered 202"},
     {CONF_SMS_WEBHOOK, 400, "invalid_blocks", RETRY_DEAD,
 	"answered 400, it does not take this one (\"invalid_blocks\")"},
+
+    {CONF_STRIPE, 200, "{\"object\":\"billing.meter_event\"}", RETRY_DONE,
+	"answered 200"},
+    {CONF_STRIPE, 400,
+	STRIPE_SAYS("An event already exists with identifier usage:1."),
+	RETRY_DONE, "answered 400, it was there already"},
+    {CONF_STRIPE, 400, STRIPE_SAYS("Timestamp too far"), RETRY_DEAD,
+	"answered 400, it does not take this one (\"Timestamp too far\")"},
+    {CONF_STRIPE, 401, STRIPE_SAYS("Invalid API Key"), RETRY_GONE,
+	"answered 401, it refuses us: put the right key or address in "
+	"(\"Invalid API Key\")"},
+    {CONF_STRIPE, 404, STRIPE_SAYS("No such subscription"), RETRY_DEAD,
+	"answered 404, it knows no such thing (\"No such subscription\")"},
+    {CONF_STRIPE, 409, STRIPE_SAYS("in use"), RETRY_LATER,
+	"answered 409, it was busy with it (\"in use\")"},
+    {CONF_STRIPE, 429, STRIPE_SAYS("Slow"), RETRY_LATER,
+	"answered 429, too many at once (\"Slow\")"},
+    {CONF_STRIPE, 502, "<html>", RETRY_LATER, "answered 502"},
 };
 
 static void
 test_answers(void)
 {
 	static const char *const dialects[] = {
-	    "webhook", "Slack", "Twilio", "SMS webhook"};
+	    "webhook", "Slack", "Twilio", "SMS webhook", "Stripe"};
 	size_t i;
 
 	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
