@@ -169,7 +169,10 @@ open_intake(struct intake *intake, const struct conf *conf,
 static bool
 close_intake(struct intake *intake, bool ok, struct error *error)
 {
-	const char *event_id = intake->total == 1 ? intake->event_id : NULL;
+	const char *event_id =
+	    intake->total == 1 && ok && !ledger_caused(intake->ledger)
+	    ? intake->event_id
+	    : NULL;
 
 	ledger_close(intake->ledger);
 	buf_release(&intake->output);

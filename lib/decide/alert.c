@@ -22,6 +22,24 @@ const struct alert_kind alert_kinds[] = {{"alert", "error", "Alert", NULL},
     {"delivery.breaker_closed", "info", "A destination answers again", NULL},
     {"onboarding.no_address", "warning", "No mail address for a new customer",
 	"automate-log why %s"},
+    {"stripe.unmatched", "warning", "An event about an unknown customer",
+	"automate-log list --kind stripe.unmatched"},
+    {"stripe.customer_conflict", "error", "Two customers claim one account",
+	"automate-log why %s"},
+    {"stripe.customer_deleted", "warning", "A customer was deleted at Stripe",
+	"automate-log why %s"},
+    {"payment.checkout_failed", "warning", "A delayed payment failed", NULL},
+    {"payment.first_failed", "warning", "The first payment failed",
+	"automate-log why %s"},
+    {"payment.one_off_failed", "warning", "A one-off payment failed",
+	"automate-log why %s"},
+    {"payment.finalization_failed", "error", "An invoice stays a draft",
+	"automate-log why %s"},
+    {"payment.uncollectible", "warning", "An invoice was written off",
+	"automate-log why %s"},
+    {"payment.dispute", "error", "A charge is disputed", NULL},
+    {"usage.meter_errors", "error", "Stripe could not count usage",
+	"automate-reconcile"},
     {NULL, NULL, NULL, NULL}};
 
 static const char *const severities[] = {
@@ -356,7 +374,7 @@ rule_slack(struct alert_ruling *ruling, const struct alert *alert,
 {
 	const struct alert_channel *slack =
 	    &history->channels[CONF_SLACK_ALERTS];
-	int64_t due_at = now;
+	int64_t due_at = now + alert->wait_s;
 
 	if (slack->waiting_id == 0 && slack->latest_at > 0 &&
 	    now - slack->latest_at < conf->alert_group_s)

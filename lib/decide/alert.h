@@ -31,6 +31,7 @@ struct alert {
 	char *organization_id, *lead_id, *event_id;
 	char *key; /* explicit fingerprint */
 	char *avoid; /* destination not to be used; "*": none at all */
+	int64_t wait_s; /* told after so long, if it still stands then */
 };
 
 void alert_release(struct alert *);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "decide/stripe.h"
 
 #define ID_MAX 200
 
@@ -18,6 +19,9 @@ event_release(struct event *event)
 	free(event->customer_id);
 	free(event->lead_id);
 	free(event->call_id);
+	free(event->invoice_id);
+	free(event->twin_key);
+	free(event->twin_of);
 	free(event->body);
 	json_decref(event->data);
 	memset(event, 0, sizeof(*event));
@@ -173,4 +177,123 @@ event_from_alert(struct event *event, const char *text, size_t size,
 		    mem_format("alert:%s:%s", clock_format(when, now), unique);
 	free(id);
 	return ok;
+}
+
+/*
+ * What makes two events of Stripe tell one fact: "in some cases two separate
+ * Event objects are generated", https://docs.stripe.com/webhooks. A further
+ * attempt is another fact. Types that are not here mirror a state: twice does
+ * no harm.
+ */
+static const struct twin {
+	const char *kind, *fact;
+	const char *path; /* what else tells facts apart; or NULL */
+} twins[] = {
+    {"charge.dispute.closed", "closed", NULL},
+    {"charge.dispute.created", "created", NULL},
+    {"checkout.session.async_payment_failed", "failed", NULL},
+    {"checkout.session.async_payment_succeeded", "succeeded", NULL},
+    {"checkout.session.completed", "completed", NULL},
+    {"customer.deleted", "deleted", NULL},
+    {"customer.subscription.created", "created", NULL},
+    {"customer.subscription.deleted", "deleted", NULL},
+    {"customer.subscription.trial_will_end", "trial_will_end", "trial_end"},
+    {"invoice.marked_uncollectible", "uncollectible", NULL},
+    {"invoice.paid", "paid", NULL},
+    {"invoice.payment_action_required", "action", "attempt_count"},
+    {"invoice.payment_failed", "failed", "attempt_count"},
+    {"invoice.payment_succeeded", "paid", NULL},
+    {"invoice.voided", "void", NULL},
+};
+
+static char *
+twin_key(const char *kind, const json_t *object)
+{
+	const char *id = json_text(object, "id");
+	int64_t number = 0;
+	size_t i;
+
+	for (i = 0; id != NULL && i < sizeof(twins) / sizeof(twins[0]); i++) {
+		if (strcmp(twins[i].kind, kind) != 0)
+			continue;
+		if (twins[i].path == NULL ||
+		    !json_number(&number, object, twins[i].path))
+			return mem_format("%s:%s", id, twins[i].fact);
+		return mem_format(
+		    "%s:%s:%lld", id, twins[i].fact, (long long)number);
+	}
+	return NULL;
+}
+
+/* An id that a rule may use, or NULL: one of odd bytes is none. */
+static char *
+usable_id(const char *id)
+{
+	const char *p = id;
+
+	while (p != NULL && (unsigned char)*p > 0x20 && *p != 0x7f)
+		p++;
+	return p != NULL && p > id && *p == '\0' && p - id <= ID_MAX
+	    ? mem_copy(id)
+	    : NULL;
+}
+
+/* Whole seconds of a snapshot, RFC 3339 of a thin event. */
+static bool
+take_created(struct event *event, struct error *error)
+{
+	const char *text = json_text(event->data, "created");
+
+	if (json_number(&event->occurred_at, event->data, "created"))
+		return true;
+	if (text != NULL && clock_parse(&event->occurred_at, text, NULL))
+		return true;
+	return error_set(
+	    error, ERROR_DATA, "field \"created\" is missing or no time");
+}
+
+static void
+take_object(struct event *event, const json_t *object)
+{
+	const char *kind = event->kind, *id = json_text(object, "id");
+	const char *customer = strncmp(kind, "customer.", 9) == 0 &&
+		strncmp(kind, "customer.subscription.", 22) != 0
+	    ? id
+	    : stripe_id(object, "customer");
+
+	event->customer_id = usable_id(customer);
+	event->organization_id = usable_id(stripe_claim(object));
+	if (strncmp(kind, "invoice.", 8) == 0)
+		event->invoice_id = usable_id(id);
+	event->twin_key = twin_key(kind, object);
+}
+
+bool
+event_from_stripe(struct event *event, const char *text, size_t size,
+    int64_t now, struct error *error)
+{
+	static const char *const ids[] = {"id", NULL};
+	static const char *const kinds[] = {"type", NULL};
+	const json_t *object;
+
+	if (!parse(event, text, size, now, error))
+		return false;
+	event->source = "stripe";
+	event->is_claim = true;
+	if (!is_word(event->data, "object", "event") &&
+	    !is_word(event->data, "object", "v2.core.event"))
+		return error_set(error, ERROR_DATA,
+		    "field \"object\" is not \"event\": no event of Stripe");
+	if (!take_id(&event->id, event->data, ids, true, error) ||
+	    !take_id(&event->kind, event->data, kinds, true, error) ||
+	    !take_created(event, error))
+		return false;
+	event->twin_of = usable_id(json_text(event->data, "snapshot_event"));
+	object = json_at(event->data, "data.object");
+	if (json_is_object(object))
+		take_object(event, object);
+	else if (is_word(event->data, "object", "event"))
+		return error_set(
+		    error, ERROR_DATA, "field \"data.object\" is missing");
+	return true;
 }

@@ -17,6 +17,11 @@ struct event {
 	const char *source; /* supabase, alert, … */
 	char *kind; /* organization.created, … */
 	char *organization_id, *customer_id, *lead_id, *call_id; /* or NULL */
+	char *invoice_id;
+	bool is_claim; /* a known customer's organization is another's word */
+	char *twin_key; /* equal for events that tell the same fact; or NULL */
+	char *twin_of; /* the event it says it is a twin of; or NULL */
+	int secret; /* which of the secrets it was signed with; 0: unsigned */
 	int64_t occurred_at, received_at;
 	json_t *data; /* what the rules read; owned */
 	char *body; /* as received; owned */
@@ -43,5 +48,14 @@ bool event_from_organization(struct event *, const char *text, size_t size,
 bool
 event_from_alert(struct event *, const char *text, size_t size, int64_t now,
     const char *unique, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * What an event of Stripe says, in any version of its API and of either kind,
+ * snapshot ("object": "event") or thin ("v2.core.event"). Its organization is
+ * the claim of client_reference_id or metadata.organization_id. ERROR_DATA for
+ * what is no event of Stripe.
+ */
+bool event_from_stripe(struct event *, const char *text, size_t size,
+    int64_t now, struct error *) __attribute__((warn_unused_result));
 
 #endif

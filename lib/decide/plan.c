@@ -19,17 +19,70 @@ organization_release(struct organization *organization)
 	free(organization->stripe_customer_id);
 	free(organization->stripe_subscription_id);
 	free(organization->zone);
+	free(organization->subscription_status);
+}
+
+static void
+lead_release(struct lead *lead)
+{
+	free(lead->id);
+	free(lead->organization_id);
+	free(lead->name);
+	free(lead->phone);
+	free(lead->status);
+}
+
+static void
+call_release(struct call *call)
+{
+	free(call->id);
+	free(call->call_id);
+	free(call->organization_id);
+	free(call->lead_id);
+	free(call->state);
+	free(call->disconnection_reason);
+}
+
+static void
+invoice_release(struct invoice *invoice)
+{
+	free(invoice->id);
+	free(invoice->organization_id);
+	free(invoice->state);
+	free(invoice->currency);
+	free(invoice->url);
+}
+
+void
+dunning_release(struct dunning *dunning)
+{
+	free(dunning->id);
+	free(dunning->organization_id);
+	free(dunning->invoice_id);
+	free(dunning->step);
+	free(dunning->closed_why);
+	memset(dunning, 0, sizeof(*dunning));
+}
+
+void
+dispute_release(struct dispute *dispute)
+{
+	free(dispute->id);
+	free(dispute->charge_id);
+	free(dispute->customer_id);
+	memset(dispute, 0, sizeof(*dispute));
 }
 
 void
 account_release(struct account *account)
 {
 	organization_release(&account->organization);
-	free(account->lead.id);
-	free(account->lead.organization_id);
-	free(account->lead.name);
-	free(account->lead.phone);
-	free(account->lead.status);
+	lead_release(&account->lead);
+	call_release(&account->call);
+	invoice_release(&account->invoice);
+	invoice_release(&account->unpaid);
+	invoice_release(&account->owed);
+	dunning_release(&account->dunning);
 	memset(account, 0, sizeof(*account));
 }
 
@@ -52,8 +105,16 @@ plan_release(struct plan *plan)
 	}
 	for (i = 0; i < plan->alerts_count; i++)
 		alert_release(&plan->alerts[i]);
+	for (i = 0; i < plan->resolved_count; i++)
+		free(plan->resolved[i]);
+	for (i = 0; i < plan->causes_count; i++)
+		event_release(&plan->causes[i].event);
 	free(plan->deliveries);
 	free(plan->alerts);
+	free(plan->resolved);
+	free(plan->causes);
+	dunning_release(&plan->opened);
+	dispute_release(&plan->dispute);
 	json_decref(plan->result);
 	memset(plan, 0, sizeof(*plan));
 }
@@ -100,4 +161,22 @@ plan_alert(struct plan *plan, struct alert *alert)
 	    plan->alerts, plan->alerts_count + 1, sizeof(*plan->alerts));
 	plan->alerts[plan->alerts_count++] = *alert;
 	memset(alert, 0, sizeof(*alert));
+}
+
+void
+plan_resolve(struct plan *plan, char *fingerprint)
+{
+	plan->resolved = mem_resize(
+	    plan->resolved, plan->resolved_count + 1, sizeof(*plan->resolved));
+	plan->resolved[plan->resolved_count++] = fingerprint;
+}
+
+void
+plan_cause(struct plan *plan, struct event *event, decide_fn *decide)
+{
+	plan->causes = mem_resize(
+	    plan->causes, plan->causes_count + 1, sizeof(*plan->causes));
+	plan->causes[plan->causes_count].event = *event;
+	plan->causes[plan->causes_count++].decide = decide;
+	memset(event, 0, sizeof(*event));
 }

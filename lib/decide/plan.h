@@ -13,14 +13,17 @@
 
 /*
  * The account: what we hold of those whom an event is about, before; and, when
- * a rule has changed it and said so in the plan, after.
+ * a rule has changed it and said so in the plan, after. Each part is a row of
+ * the table of its name; 0 and NULL are null.
  */
 struct organization {
 	bool known;
 	char *id, *name, *owner_name, *owner_email, *plan, *former_plan;
 	char *status, *status_event_id;
 	char *stripe_customer_id, *stripe_subscription_id, *zone;
-	int64_t status_at, onboarded_at, frozen_at, deleted_at, created_at;
+	char *subscription_status;
+	int64_t subscription_at, status_at, status_rank;
+	int64_t onboarded_at, frozen_at, deleted_at, created_at;
 };
 
 struct lead {
@@ -29,12 +32,50 @@ struct lead {
 	int64_t status_at, created_at;
 };
 
+struct call {
+	bool known;
+	char *id, *call_id, *organization_id, *lead_id, *state;
+	char *disconnection_reason;
+	bool connected;
+	int64_t placed_at, ended_at, deadline_at, duration_ms, created_at;
+};
+
+struct invoice {
+	bool known;
+	char *id, *organization_id, *state, *currency, *url;
+	bool action_required;
+	int64_t state_at, failed_at, amount_minor, attempts, next_attempt_at;
+};
+
+struct dunning {
+	bool known;
+	char *id, *organization_id, *invoice_id, *step, *closed_why;
+	int64_t opened_at, step_at, closed_at;
+};
+
+struct dispute {
+	bool known;
+	char *id, *charge_id, *customer_id;
+	int64_t opened_at, closed_at;
+};
+
 struct account {
 	struct organization organization;
 	struct lead lead;
+	struct call call; /* the one the event names */
+	struct invoice invoice; /* the one the event names */
+	struct invoice unpaid; /* the oldest other one that failed */
+	struct dunning dunning; /* the open cycle, else the latest one */
+	struct invoice owed; /* the invoice of that cycle */
+	int64_t warned_at; /* first reminder of it delivered; 0: none */
+	bool disputed; /* a charge of its customer, or of nobody we know */
+	bool all_frozen; /* dunning rests for everybody */
 };
 
 void account_release(struct account *);
+
+void dunning_release(struct dunning *);
+void dispute_release(struct dispute *);
 
 /* The rows and deliveries that an event makes us owe. */
 struct plan_delivery {
@@ -44,14 +85,32 @@ struct plan_delivery {
 	int64_t due_at;
 };
 
+struct plan;
+typedef bool decide_fn(const struct event *, struct account *,
+    const struct conf *, struct plan *, struct error *);
+
+/* An event that this one makes happen, unless it has happened before. */
+struct plan_cause {
+	struct event event;
+	decide_fn *decide;
+};
+
 struct plan {
 	const char *outcome; /* recorded, ignored, unmatched */
-	bool organization_changed, lead_changed;
-	bool cancel_follow_ups; /* what is queued for the organization */
+	bool organization_changed, lead_changed, call_changed, invoice_changed,
+	    dunning_changed; /* the account's own part of that name */
+	struct dunning opened; /* another cycle, if known */
+	struct dispute dispute; /* written, if known */
+	bool cancel_follow_ups; /* mail queued for the organization */
+	bool cancel_reminders; /* billing mail queued for it */
 	struct plan_delivery *deliveries;
 	size_t deliveries_count;
 	struct alert *alerts;
 	size_t alerts_count;
+	char **resolved; /* fingerprints of alerts that are over */
+	size_t resolved_count;
+	struct plan_cause *causes;
+	size_t causes_count;
 	const struct conf_destination *skipped[CONF_DESTINATIONS];
 	size_t skipped_count; /* not configured: to be said, not an error */
 	json_t *result; /* what the printed line says besides */
@@ -68,13 +127,18 @@ plan_deliver(struct plan *, const struct conf *, enum conf_destination_index,
 /* Raise an alert; what it points to is taken, and the struct emptied. */
 void plan_alert(struct plan *, struct alert *);
 
-/* A rule: pure; reads the event, may change the account, fills the plan. */
-typedef bool decide_fn(const struct event *, struct account *,
-    const struct conf *, struct plan *, struct error *);
+/* The alert of that fingerprint, which is taken, is over. */
+void plan_resolve(struct plan *, char *fingerprint);
 
+/* Make an event happen too; it is taken, and the struct emptied. */
+void plan_cause(struct plan *, struct event *, decide_fn *);
+
+/* Rules: pure; they read the event, may change the account, fill the plan. */
 bool decide_onboard(const struct event *, struct account *, const struct conf *,
     struct plan *, struct error *);
 bool decide_alert(const struct event *, struct account *, const struct conf *,
+    struct plan *, struct error *);
+bool decide_stripe(const struct event *, struct account *, const struct conf *,
     struct plan *, struct error *);
 
 #endif

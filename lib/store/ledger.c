@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "store/account.h"
 
 struct ledger {
 	struct db *db;
 	const struct conf *conf;
+	bool caused; /* some event made others happen */
 };
 
 bool
@@ -42,6 +44,9 @@ ledger_flush(struct ledger *ledger, struct error *error)
 	return !db_in_transaction(ledger->db) || db_commit(ledger->db, error);
 }
 
+static bool resolve(struct ledger *ledger, const char *key, int64_t id,
+    const char *by, int64_t now, int64_t *closed, struct error *error);
+
 /* The first one's line, with the outcome that this one has. */
 static char *
 duplicate_line(const char *line)
@@ -57,142 +62,25 @@ duplicate_line(const char *line)
 	return text;
 }
 
-static bool
-find_event(struct db *db, const char *id, char **line, struct error *error)
-{
-	struct db_rows *rows =
-	    db_query(db, "SELECT result FROM events WHERE id = $1", "t", id);
-
-	if (db_next(rows))
-		*line = duplicate_line(db_text(rows, 0));
-	return db_done(rows, error);
-}
-
-static bool
-load_organization(struct db *db, const char *id,
-    struct organization *organization, struct error *error)
-{
-	struct db_rows *rows = db_query(db,
-	    "SELECT id, name, owner_name, owner_email, plan, former_plan, "
-	    "status, status_at, status_event_id, stripe_customer_id, "
-	    "stripe_subscription_id, zone, onboarded_at, frozen_at, "
-	    "deleted_at, created_at FROM organizations WHERE id = $1",
-	    "t", id);
-
-	if (db_next(rows)) {
-		organization->known = true;
-		organization->id = mem_copy(db_text(rows, 0));
-		organization->name = mem_copy(db_text(rows, 1));
-		organization->owner_name = mem_copy(db_text(rows, 2));
-		organization->owner_email = mem_copy(db_text(rows, 3));
-		organization->plan = mem_copy(db_text(rows, 4));
-		organization->former_plan = mem_copy(db_text(rows, 5));
-		organization->status = mem_copy(db_text(rows, 6));
-		organization->status_at = db_int(rows, 7);
-		organization->status_event_id = mem_copy(db_text(rows, 8));
-		organization->stripe_customer_id = mem_copy(db_text(rows, 9));
-		organization->stripe_subscription_id =
-		    mem_copy(db_text(rows, 10));
-		organization->zone = mem_copy(db_text(rows, 11));
-		organization->onboarded_at = db_int(rows, 12);
-		organization->frozen_at = db_int(rows, 13);
-		organization->deleted_at = db_int(rows, 14);
-		organization->created_at = db_int(rows, 15);
-	}
-	return db_done(rows, error);
-}
-
-static bool
-load_lead(struct db *db, const char *id, struct lead *lead, struct error *error)
-{
-	struct db_rows *rows = db_query(db,
-	    "SELECT id, organization_id, name, phone, status, status_at, "
-	    "created_at FROM leads WHERE id = $1",
-	    "t", id);
-
-	if (db_next(rows)) {
-		lead->known = true;
-		lead->id = mem_copy(db_text(rows, 0));
-		lead->organization_id = mem_copy(db_text(rows, 1));
-		lead->name = mem_copy(db_text(rows, 2));
-		lead->phone = mem_copy(db_text(rows, 3));
-		lead->status = mem_copy(db_text(rows, 4));
-		lead->status_at = db_int(rows, 5);
-		lead->created_at = db_int(rows, 6);
-	}
-	return db_done(rows, error);
-}
-
-static bool
-write_organization(
-    struct db *db, const struct organization *organization, struct error *error)
-{
-	return db_run(db, error,
-	    "INSERT INTO organizations (id, name, owner_name, owner_email, "
-	    "plan, former_plan, status, status_at, status_event_id, "
-	    "stripe_customer_id, stripe_subscription_id, zone, onboarded_at, "
-	    "frozen_at, deleted_at, created_at) VALUES ($1, $2, $3, $4, $5, "
-	    "$6, $7, $8, $9, $10, $11, $12, nullif($13, 0), nullif($14, 0), "
-	    "nullif($15, 0), $16) ON CONFLICT (id) DO UPDATE SET "
-	    "name = excluded.name, owner_name = excluded.owner_name, "
-	    "owner_email = excluded.owner_email, plan = excluded.plan, "
-	    "former_plan = excluded.former_plan, status = excluded.status, "
-	    "status_at = excluded.status_at, "
-	    "status_event_id = excluded.status_event_id, "
-	    "stripe_customer_id = excluded.stripe_customer_id, "
-	    "stripe_subscription_id = excluded.stripe_subscription_id, "
-	    "zone = excluded.zone, onboarded_at = excluded.onboarded_at, "
-	    "frozen_at = excluded.frozen_at, "
-	    "deleted_at = excluded.deleted_at",
-	    "tttttttitttt"
-	    "iiii",
-	    organization->id, organization->name, organization->owner_name,
-	    organization->owner_email, organization->plan,
-	    organization->former_plan, organization->status,
-	    organization->status_at, organization->status_event_id,
-	    organization->stripe_customer_id,
-	    organization->stripe_subscription_id, organization->zone,
-	    organization->onboarded_at, organization->frozen_at,
-	    organization->deleted_at, organization->created_at);
-}
-
-/* A customer belongs to one organization; a second claim is refused in words.
+/*
+ * The line of the event that told this fact, and its id where that is another:
+ * a twin, known by its key or by what it says of itself.
  */
 static bool
-check_customer(
-    struct db *db, const struct organization *organization, struct error *error)
+find_fact(struct db *db, const struct event *event, char **line, char **twin_of,
+    struct error *error)
 {
 	struct db_rows *rows = db_query(db,
-	    "SELECT id FROM organizations WHERE stripe_customer_id = $1 AND "
-	    "id <> $2",
-	    "tt", organization->stripe_customer_id, organization->id);
-	struct error taken = {0};
+	    "SELECT result, id FROM events WHERE id = $1 UNION ALL "
+	    "SELECT result, id FROM events WHERE id = $2 OR twin_key = $3",
+	    "ttt", event->id, event->twin_of, event->twin_key);
 
-	if (db_next(rows))
-		error_set(&taken, ERROR_DATA,
-		    "Stripe customer %s already belongs to organization %s",
-		    organization->stripe_customer_id, db_text(rows, 0));
-	if (!db_done(rows, error))
-		return false;
-	if (taken.kind == ERROR_NONE)
-		return true;
-	if (error != NULL)
-		*error = taken;
-	return false;
-}
-
-static bool
-write_lead(struct db *db, const struct lead *lead, struct error *error)
-{
-	return db_run(db, error,
-	    "INSERT INTO leads (id, organization_id, name, phone, status, "
-	    "status_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-	    "ON CONFLICT (id) DO UPDATE SET "
-	    "organization_id = excluded.organization_id, "
-	    "name = excluded.name, phone = excluded.phone, "
-	    "status = excluded.status, status_at = excluded.status_at",
-	    "tttttii", lead->id, lead->organization_id, lead->name, lead->phone,
-	    lead->status, lead->status_at, lead->created_at);
+	if (db_next(rows)) {
+		*line = duplicate_line(db_text(rows, 0));
+		if (strcmp(db_text(rows, 1), event->id) != 0)
+			*twin_of = mem_copy(db_text(rows, 1));
+	}
+	return db_done(rows, error);
 }
 
 static bool
@@ -211,29 +99,50 @@ write_delivery(struct db *db, const char *event_id, const char *organization_id,
 	    due_at + destination->max_age_s, now);
 }
 
+/* Deliveries that wait for a customer to whom nothing more is to be said. */
 static bool
-write_plan(struct ledger *ledger, const struct event *event,
-    const struct account *account, const struct plan *plan, struct error *error)
+cancel(struct db *db, const char *organization_id, const char *destination,
+    int64_t now, int64_t *cancelled, struct error *error)
 {
+	bool ok = db_run(db, error,
+	    "UPDATE deliveries SET state = 'cancelled', settled_at = $1 "
+	    "WHERE organization_id = $2 AND destination = $3 AND "
+	    "state = 'queued'",
+	    "itt", now, organization_id, destination);
+
+	*cancelled += db_changes(db);
+	return ok;
+}
+
+/* Whom the event is about, as we know it by now. */
+static const char *
+subject_of(const struct event *event, const struct account *account)
+{
+	return account->organization.known ? account->organization.id
+	    : event->is_claim              ? NULL
+					   : event->organization_id;
+}
+
+static bool
+write_plan(struct db *db, const struct event *event,
+    const struct account *account, const struct plan *plan, int64_t *cancelled,
+    struct error *error)
+{
+	const char *organization_id = subject_of(event, account);
 	const struct plan_delivery *delivery;
-	struct db *db = ledger->db;
 	size_t i;
 
-	if (plan->organization_changed &&
-	    !write_organization(db, &account->organization, error))
-		return false;
-	if (plan->lead_changed && !write_lead(db, &account->lead, error))
-		return false;
-	if (plan->cancel_follow_ups &&
-	    !db_run(db, error,
-		"UPDATE deliveries SET state = 'cancelled', settled_at = $1 "
-		"WHERE organization_id = $2 AND destination = 'mail' AND "
-		"state = 'queued'",
-		"it", event->received_at, account->organization.id))
+	if (!account_write(db, account, plan, error) ||
+	    (plan->cancel_follow_ups &&
+		!cancel(db, organization_id, "mail", event->received_at,
+		    cancelled, error)) ||
+	    (plan->cancel_reminders &&
+		!cancel(db, organization_id, "billing", event->received_at,
+		    cancelled, error)))
 		return false;
 	for (i = 0; i < plan->deliveries_count; i++) {
 		delivery = &plan->deliveries[i];
-		if (!write_delivery(db, event->id, event->organization_id, NULL,
+		if (!write_delivery(db, event->id, organization_id, NULL,
 			delivery->destination, delivery->step, delivery->key,
 			delivery->body, delivery->due_at, event->received_at,
 			error))
@@ -276,104 +185,214 @@ result_line(const struct event *event, const struct plan *plan,
     const struct account *account, int64_t deliveries, int64_t cancelled)
 {
 	const struct organization *organization = &account->organization;
+	const char *subject = subject_of(event, account);
 	json_t *line = json_object();
 	char *text;
 
 	json_put(line, "event", event->id);
 	json_put(line, "type", event->kind);
 	json_put(line, "outcome", plan->outcome);
-	if (event->organization_id != NULL)
-		json_put(line, "organization", event->organization_id);
+	if (subject != NULL)
+		json_put(line, "organization", subject);
 	if (organization->known)
 		json_put(line, "status", organization->status);
 	json_put_number(line, "deliveries", deliveries);
-	if (plan->cancel_follow_ups)
+	if (plan->cancel_follow_ups || plan->cancel_reminders)
 		json_put_number(line, "cancelled", cancelled);
+	if (event->secret > 0)
+		json_put_number(line, "secret", event->secret);
 	json_object_update(line, plan->result);
 	text = json_compact(line);
 	json_decref(line);
 	return text;
 }
 
+/* An event that was unmatched is there already, and now has its outcome. */
 static bool
-write_event(struct db *db, const struct event *event, const char *outcome,
+write_event(struct db *db, const struct event *event,
+    const char *organization_id, const char *twin_of, const char *outcome,
     const char *line, struct error *error)
 {
 	return db_run(db, error,
 	    "INSERT INTO events (id, source, kind, organization_id, "
-	    "customer_id, lead_id, call_id, occurred_at, received_at, "
-	    "outcome, result, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
-	    "$9, $10, $11, $12)",
-	    "tttttttiittt", event->id, event->source, event->kind,
-	    event->organization_id, event->customer_id, event->lead_id,
-	    event->call_id, event->occurred_at, event->received_at, outcome,
-	    line, event->body);
+	    "customer_id, lead_id, call_id, invoice_id, twin_key, twin_of, "
+	    "occurred_at, received_at, outcome, result, body) VALUES ($1, $2, "
+	    "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+	    "ON CONFLICT (id) DO UPDATE SET "
+	    "organization_id = excluded.organization_id, "
+	    "outcome = excluded.outcome, result = excluded.result",
+	    "ttttttttttiittt", event->id, event->source, event->kind,
+	    organization_id, event->customer_id, event->lead_id, event->call_id,
+	    event->invoice_id, twin_of == NULL ? event->twin_key : NULL,
+	    twin_of, event->occurred_at, event->received_at, outcome, line,
+	    event->body);
 }
 
 static bool
-load_account(struct db *db, const struct event *event, struct account *account,
-    struct error *error)
+resolve_alerts(struct ledger *ledger, const struct event *event,
+    const struct plan *plan, struct error *error)
 {
-	return (event->organization_id == NULL ||
-		   load_organization(db, event->organization_id,
-		       &account->organization, error)) &&
-	    (event->lead_id == NULL ||
-		load_lead(db, event->lead_id, &account->lead, error));
+	int64_t id;
+	size_t i;
+
+	for (i = 0; i < plan->resolved_count; i++)
+		if (!resolve(ledger, plan->resolved[i], 0, event->kind,
+			event->received_at, &id, error))
+			return false;
+	return true;
 }
 
-/* Decide and write. What is refused is refused before anything is written. */
+static bool keep(struct ledger *ledger, const struct event *event,
+    decide_fn *decide, char **result, struct error *error);
+
+/* What the plan makes happen besides, each once. */
 static bool
-record_new(struct ledger *ledger, const struct event *event, decide_fn *decide,
-    struct account *account, struct plan *plan, char **result,
-    struct error *error)
+keep_causes(struct ledger *ledger, struct plan *plan, struct error *error)
+{
+	char *line = NULL, *twin_of = NULL;
+	struct event *event;
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; ok && i < plan->causes_count; i++) {
+		event = &plan->causes[i].event;
+		ok = find_fact(ledger->db, event, &line, &twin_of, error);
+		if (ok && line == NULL)
+			ok = keep(ledger, event, plan->causes[i].decide, &line,
+			    error);
+		free(line);
+		free(twin_of);
+		line = twin_of = NULL;
+		ledger->caused = true;
+	}
+	return ok;
+}
+
+struct unmatched {
+	char **bodies;
+	size_t count;
+};
+
+static bool
+find_unmatched(struct db *db, const struct organization *organization,
+    struct unmatched *unmatched, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT body FROM (SELECT id, occurred_at, body FROM events WHERE "
+	    "outcome = 'unmatched' AND customer_id = $1 UNION "
+	    "SELECT id, occurred_at, body FROM events WHERE "
+	    "outcome = 'unmatched' AND organization_id = $2) AS waiting "
+	    "ORDER BY occurred_at, id",
+	    "tt", organization->stripe_customer_id, organization->id);
+
+	while (db_next(rows)) {
+		unmatched->bodies = mem_resize(unmatched->bodies,
+		    unmatched->count + 1, sizeof(*unmatched->bodies));
+		unmatched->bodies[unmatched->count++] =
+		    mem_copy(db_text(rows, 0));
+	}
+	return db_done(rows, error);
+}
+
+/* Decide what waited for this organization, in the order it happened. */
+static bool
+keep_unmatched(struct ledger *ledger, const struct organization *organization,
+    int64_t now, struct error *error)
+{
+	struct unmatched unmatched = {NULL, 0};
+	struct event event;
+	char *line = NULL;
+	size_t i;
+	bool ok = find_unmatched(ledger->db, organization, &unmatched, error);
+
+	for (i = 0; i < unmatched.count; i++) {
+		memset(&event, 0, sizeof(event));
+		ok = ok &&
+		    event_from_stripe(&event, unmatched.bodies[i],
+			strlen(unmatched.bodies[i]), now, error) &&
+		    keep(ledger, &event, decide_stripe, &line, error);
+		event_release(&event);
+		free(unmatched.bodies[i]);
+		free(line);
+		line = NULL;
+		ledger->caused = true;
+	}
+	free(unmatched.bodies);
+	return ok;
+}
+
+/*
+ * Decide and write. What is refused is refused before anything is written; what
+ * it makes happen besides is never refused, or all of it is undone.
+ */
+static bool
+keep(struct ledger *ledger, const struct event *event, decide_fn *decide,
+    char **result, struct error *error)
 {
 	int64_t deliveries = 0, cancelled = 0;
+	struct account account = {0};
+	struct db *db = ledger->db;
+	struct plan plan;
+	bool ok, linked;
 
-	if (!load_account(ledger->db, event, account, error) ||
-	    !decide(event, account, ledger->conf, plan, error))
-		return false;
-	if (plan->organization_changed &&
-	    !check_customer(ledger->db, &account->organization, error))
-		return false;
-	if (!write_plan(ledger, event, account, plan, error))
-		return false;
-	if (plan->cancel_follow_ups && plan->deliveries_count == 0)
-		cancelled = db_changes(ledger->db);
-	if (!raise_alerts(ledger, event, plan, error) ||
-	    !count_deliveries(ledger->db, event, &deliveries, error))
-		return false;
-	*result = result_line(event, plan, account, deliveries, cancelled);
-	return write_event(ledger->db, event, plan->outcome, *result, error);
+	plan_init(&plan);
+	ok = account_load(db, event, &account, error) &&
+	    decide(event, &account, ledger->conf, &plan, error) &&
+	    write_plan(db, event, &account, &plan, &cancelled, error) &&
+	    raise_alerts(ledger, event, &plan, error) &&
+	    resolve_alerts(ledger, event, &plan, error) &&
+	    count_deliveries(db, event, &deliveries, error);
+	if (ok) {
+		*result =
+		    result_line(event, &plan, &account, deliveries, cancelled);
+		ok = write_event(db, event,
+		    strcmp(plan.outcome, "unmatched") == 0
+			? event->organization_id
+			: subject_of(event, &account),
+		    NULL, plan.outcome, *result, error);
+		linked = plan.organization_changed;
+		ok = ok && keep_causes(ledger, &plan, error) &&
+		    (!linked ||
+			keep_unmatched(ledger, &account.organization,
+			    event->received_at, error));
+		if (!ok && error->kind == ERROR_DATA)
+			error->kind = ERROR_BUG;
+	}
+	plan_release(&plan);
+	account_release(&account);
+	return ok;
 }
 
 enum ledger_answer
 ledger_record(struct ledger *ledger, const struct event *event,
     decide_fn *decide, char **result, struct error *error)
 {
-	struct account account = {0};
-	struct plan plan;
+	char *twin_of = NULL;
 	bool ok;
 
 	*result = NULL;
 	if (!db_in_transaction(ledger->db) && !db_begin(ledger->db, error))
 		return LEDGER_FAILED;
-	if (!find_event(ledger->db, event->id, result, error)) {
-		db_rollback(ledger->db);
-		return LEDGER_FAILED;
-	}
-	if (*result != NULL)
+	ok = find_fact(ledger->db, event, result, &twin_of, error);
+	if (ok && twin_of != NULL)
+		ok = write_event(ledger->db, event, NULL, twin_of, "duplicate",
+		    *result, error);
+	free(twin_of);
+	if (ok && *result != NULL)
 		return LEDGER_DUPLICATE;
-	plan_init(&plan);
-	ok = record_new(ledger, event, decide, &account, &plan, result, error);
-	plan_release(&plan);
-	account_release(&account);
-	if (ok)
+	if (ok && keep(ledger, event, decide, result, error))
 		return LEDGER_RECORDED;
 	free(*result);
 	*result = NULL;
-	if (error->kind != ERROR_DATA)
+	if (!ok || error->kind != ERROR_DATA)
 		db_rollback(ledger->db);
 	return LEDGER_FAILED;
+}
+
+bool
+ledger_caused(const struct ledger *ledger)
+{
+	return ledger->caused;
 }
 
 /* Alerts. */
@@ -651,26 +670,31 @@ tell_resolved(struct db *db, const struct conf *conf,
 	return ok;
 }
 
+static bool
+resolve(struct ledger *ledger, const char *key, int64_t id, const char *by,
+    int64_t now, int64_t *closed, struct error *error)
+{
+	struct resolved resolved = {0};
+	struct db *db = ledger->db;
+	bool ok = close_alert(db, key, id, by, now, &resolved, error) &&
+	    (resolved.id == 0 ||
+		tell_resolved(db, ledger->conf, &resolved, by, now, error));
+
+	*closed = resolved.id;
+	alert_release(&resolved.alert);
+	free(resolved.told);
+	return ok;
+}
+
 bool
 ledger_resolve(struct ledger *ledger, const char *key, int64_t id,
     const char *by, int64_t now, int64_t *closed, struct error *error)
 {
-	struct resolved resolved = {0};
-	struct db *db = ledger->db;
-	bool ok;
-
 	*closed = 0;
-	if (!db_in_transaction(db) && !db_begin(db, error))
+	if (!db_in_transaction(ledger->db) && !db_begin(ledger->db, error))
 		return false;
-	ok = close_alert(db, key, id, by, now, &resolved, error) &&
-	    (resolved.id == 0 ||
-		tell_resolved(db, ledger->conf, &resolved, by, now, error));
-	*closed = resolved.id;
-	if (ok)
-		ok = db_commit(db, error);
-	else
-		db_rollback(db);
-	alert_release(&resolved.alert);
-	free(resolved.told);
-	return ok;
+	if (resolve(ledger, key, id, by, now, closed, error))
+		return db_commit(ledger->db, error);
+	db_rollback(ledger->db);
+	return false;
 }

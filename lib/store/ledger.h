@@ -23,7 +23,11 @@ enum ledger_answer { LEDGER_RECORDED, LEDGER_DUPLICATE, LEDGER_FAILED };
 /*
  * Record event, once: look it up by its id, load its account, let decide()
  * fill a plan, write event and plan. *result, to be freed, is the line to
- * print; that of a duplicate is the first one's with its outcome changed.
+ * print; that of a duplicate is the first one's with its outcome changed. An
+ * event of another id that tells the same fact is kept, as a duplicate.
+ *
+ * In the same transaction come the events that this one makes happen, and, as
+ * soon as their customer is known, those that were unmatched.
  *
  * Nothing of it is to be acknowledged before ledger_flush() was true: many
  * events may share one transaction. On LEDGER_FAILED with an error of kind
@@ -35,6 +39,9 @@ ledger_record(struct ledger *, const struct event *, decide_fn *decide,
     char **result, struct error *) __attribute__((warn_unused_result));
 bool ledger_flush(struct ledger *, struct error *)
     __attribute__((warn_unused_result));
+
+/* Whether an event recorded here made others happen, which have deliveries. */
+bool ledger_caused(const struct ledger *);
 
 /*
  * Raise an alert inside the caller's transaction; what it points to stays the

@@ -21,11 +21,12 @@ rm automate.db
 run automate-onboard --later <in
 is_status 0 'a fresh one is made'
 is "$(stat -c %a automate.db)" 600 'readable by its owner alone'
+version=$(sqlite3 automate.db 'PRAGMA user_version')
 sqlite3 automate.db 'PRAGMA user_version = 99'
 sum=$(cksum <automate.db)
 fails 78 'later version' 'from the future'
 is "$(cksum <automate.db)" "$sum" 'which is not touched'
-sqlite3 automate.db 'PRAGMA user_version = 1'
+sqlite3 automate.db "PRAGMA user_version = $version"
 
 # Locked for longer than the limit.
 sed 's/^database:/&\n  busy_timeout: 1s/' automate.yaml >short.yaml
