@@ -75,16 +75,6 @@ room_of(const struct lane *lane)
 	return (size_t)room > queued(lane) ? (size_t)room - queued(lane) : 0;
 }
 
-static void
-put_form(struct buf *form, const char *name, const char *value)
-{
-	if (form->size > 0)
-		buf_byte(form, '&');
-	message_percent(form, name);
-	buf_byte(form, '=');
-	message_percent(form, value);
-}
-
 static char *
 sms_text(const char *body)
 {
@@ -114,12 +104,12 @@ start_twilio(
 	    .password = conf->twilio_auth_token,
 	    .timeout_ms = lane->destination->timeout_ms};
 
-	put_form(&form, "To", conf->sms_to);
-	put_form(&form,
+	buf_field(&form, "To", conf->sms_to);
+	buf_field(&form,
 	    strncmp(conf->twilio_from, "MG", 2) == 0 ? "MessagingServiceSid"
 						     : "From",
 	    conf->twilio_from);
-	put_form(&form, "Body", text);
+	buf_field(&form, "Body", text);
 	request.body = buf_string(&form);
 	request.body_size = form.size;
 	http_start(sending->http, &request, delivery);
@@ -193,7 +183,7 @@ start_stripe(
 
 	if (json_parse(&row, delivery->body, strlen(delivery->body), NULL))
 		json_object_foreach(json_object_get(row, "form"), name, value)
-		    put_form(&form, name, json_string_value(value));
+		    buf_field(&form, name, json_string_value(value));
 	url =
 	    mem_format("%s%s", lane->destination->url, json_text(row, "path"));
 	request.url = url;

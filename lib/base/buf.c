@@ -11,6 +11,8 @@
 
 #define ROOM_MIN 256
 #define READ_SIZE 65536
+#define UNRESERVED /* RFC 3986 section 2.3 */                                  \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 static bool
 make_room(struct buf *buf, size_t size)
@@ -87,6 +89,26 @@ buf_format(struct buf *buf, const char *format, ...)
 	vsnprintf(buf->data + buf->size, (size_t)size + 1, format, arguments);
 	va_end(arguments);
 	buf->size += (size_t)size;
+}
+
+void
+buf_percent(struct buf *buf, const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++)
+		if (strchr(UNRESERVED, *text) != NULL)
+			buf_byte(buf, *text);
+		else
+			buf_format(buf, "%%%02X", (unsigned char)*text);
+}
+
+void
+buf_field(struct buf *buf, const char *name, const char *value)
+{
+	if (buf->size > 0)
+		buf_byte(buf, '&');
+	buf_percent(buf, name);
+	buf_byte(buf, '=');
+	buf_percent(buf, value);
 }
 
 void

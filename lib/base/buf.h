@@ -34,6 +34,14 @@ void buf_byte(struct buf *, char);
 void buf_format(struct buf *, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * For addresses and forms: the text with all but RFC 3986's unreserved
+ * characters as %XX (NULL adds nothing), and name=value, both so encoded, with
+ * a & between it and what is there.
+ */
+void buf_percent(struct buf *, const char *);
+void buf_field(struct buf *, const char *name, const char *value);
+
 /* Drop the first size bytes. */
 void buf_drop(struct buf *, size_t size);
 

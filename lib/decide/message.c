@@ -596,16 +596,6 @@ message_sms(const char *text, const char *link)
 	return copy;
 }
 
-void
-message_percent(struct buf *out, const char *text)
-{
-	for (; text != NULL && *text != '\0'; text++)
-		if (strchr(UNRESERVED, *text) != NULL)
-			buf_byte(out, *text);
-		else
-			buf_format(out, "%%%02X", (unsigned char)*text);
-}
-
 static const struct message_value *
 find(const struct message_value *values, size_t count, const char *name,
     size_t size)
@@ -663,7 +653,7 @@ message_fill(struct buf *out, const char *template,
 		if (value->raw)
 			buf_text(out, value->value);
 		else
-			message_percent(out, value->value);
+			buf_percent(out, value->value);
 		p = end;
 	}
 	return buf_ok(out, "the address", error);

@@ -99,9 +99,6 @@ void message_slack_escape(struct buf *, const char *text);
 char *message_sms(const char *text, const char *link)
     __attribute__((warn_unused_result));
 
-/* Add the text with all but RFC 3986's unreserved characters as %XX. */
-void message_percent(struct buf *, const char *text);
-
 /*
  * Add the template with each {name} replaced by the value of that name,
  * percent-encoded, or as it is where that is raw: for the base of an address,

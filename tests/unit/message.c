@@ -544,20 +544,6 @@ test_sms(void)
 	ok(all_short, "any bytes make one segment");
 }
 
-static void
-test_percent(void)
-{
-	struct buf out = BUF_INIT(200);
-
-	message_percent(&out, "aZ09-._~ +&=/?%\xC3\xA9\xFF\n");
-	is_text(buf_string(&out), "aZ09-._~%20%2B%26%3D%2F%3F%25%C3%A9%FF%0A",
-	    "all but the unreserved is encoded");
-	buf_clear(&out);
-	message_percent(&out, NULL);
-	is_text(buf_string(&out), "", "NULL is nothing");
-	buf_release(&out);
-}
-
 static const struct {
 	const char *template, *filled, *error, *name;
 } templates[] = {
@@ -618,7 +604,6 @@ main(int argc, char *argv[])
 	test_slack_hostile();
 	test_slack_plain();
 	test_sms();
-	test_percent();
 	test_fill();
 	return tap_end();
 }
