@@ -7,18 +7,16 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/mask.h"
 #include "decide/message.h"
 
 #define ASKED_MAX_S CLOCK_DAY_S
 #define LAST_TRY_S 60
 #define QUOTE_MAX 80 /* code points */
 #define READ_MAX 400 /* of which the quote is made */
-#define SECRET_MIN 24 /* bytes of a word that may be one */
-#define NUMBER_MIN 7 /* digits of what may be a telephone number */
 
 #define BLANKS " \t\r\n"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define DIGITS "0123456789"
 
 /* What an answer means, but for the time. */
 struct meaning {
@@ -261,51 +259,16 @@ next_try(
 	return 0;
 }
 
-/* Put '*' for the digits of what may be a telephone number. */
-static void
-mask_numbers(char *text)
-{
-	size_t i, size, digits;
-
-	for (; *text != '\0'; text += size) {
-		size = strcspn(text, DIGITS);
-		text += size;
-		size = strspn(text, DIGITS " -()");
-		for (i = digits = 0; i < size; i++)
-			digits += strchr(DIGITS, text[i]) != NULL;
-		for (i = 0; i < size && digits >= NUMBER_MIN; i++)
-			if (strchr(DIGITS, text[i]) != NULL)
-				text[i] = '*';
-	}
-}
-
-static bool
-is_private(const char *word, size_t size)
-{
-	return memchr(word, '@', size) != NULL ||
-	    (size >= SECRET_MIN && strcspn(word, DIGITS) < size);
-}
-
 /* Add at most QUOTE_MAX code points of the words, in quotes and masked. */
 static void
 quote(struct buf *out, const char *words)
 {
 	struct buf line = BUF_INIT(READ_MAX * 4);
 	struct buf masked = BUF_INIT(READ_MAX * 4);
-	const char *p;
-	size_t size;
 
 	message_line(&line, words, READ_MAX);
-	for (p = buf_string(&line); *p != '\0'; p += size) {
-		size = strspn(p, LETTERS DIGITS "_-+/=.%~@:&?#");
-		if (is_private(p, size))
-			buf_text(&masked, "***");
-		else
-			buf_add(&masked, p, size > 0 ? size : 1);
-		size += size == 0;
-	}
+	mask_text(&masked, buf_string(&line), NULL);
 	if (masked.size > 0) {
-		mask_numbers(masked.data);
 		buf_text(out, " (\"");
 		message_cut(out, masked.data, QUOTE_MAX);
 		buf_text(out, "\")");

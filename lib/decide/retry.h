@@ -75,9 +75,8 @@ struct retry_ruling {
  * one is tried anew.
  *
  * The reason is one line of words: what came, what to do about it, and up to
- * 80 code points of what the receiver said, unless that is HTML. Sequences of
- * seven and more digits, mail addresses, and words that may be keys or secret
- * addresses (24 and more characters with a digit among them) are masked.
+ * 80 code points of what the receiver said, unless that is HTML, with what may
+ * be private masked (base/mask.h).
  */
 void retry_rule(struct retry_ruling *, enum conf_dialect, const struct answer *,
     const struct retry_attempt *);
