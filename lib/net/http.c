@@ -16,13 +16,17 @@
 #define CONNECTIONS_KEPT 1024L
 #define WAIT_MS 60000
 
+#define HEADER_READ 256 /* bytes of a header we look into */
+#define BLANKS " \t\r\n"
+#define WORD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
 /* One request. Finished ones are used again: libcurl's handles are dear. */
 struct transfer {
 	CURL *easy;
 	CURLU *url;
 	struct curl_slist *headers;
 	char *body;
-	size_t headers_size, received; /* of the answer */
+	size_t headers_size, received, whole_max; /* of the answer */
 	struct answer answer;
 	void *tag;
 	bool running; /* is in the multi handle */
@@ -243,6 +247,13 @@ set_headers(struct transfer *transfer, const char *const *header)
 		   transfer->headers) == CURLE_OK;
 }
 
+/* What is read of a body. */
+static size_t
+read_max(const struct transfer *transfer)
+{
+	return transfer->whole_max > 0 ? transfer->whole_max : HTTP_READ_MAX;
+}
+
 static size_t
 keep_body(char *bytes, size_t size, size_t count, void *data)
 {
@@ -252,21 +263,50 @@ keep_body(char *bytes, size_t size, size_t count, void *data)
 
 	size *= count;
 	transfer->received += size;
-	if (transfer->received > HTTP_READ_MAX)
+	if (transfer->received > read_max(transfer))
 		return 0;
 	buf_add(body, bytes, size < room ? size : room);
 	return size;
 }
 
+/* Copy the value of that header, if it is one word and fits. */
+static void
+take_value(char value[ANSWER_ID_MAX], const char *line, const char *name)
+{
+	const size_t name_size = strlen(name);
+	size_t size;
+
+	if (strncasecmp(line, name, name_size) != 0)
+		return;
+	line += name_size + strspn(line + name_size, BLANKS);
+	size = strspn(line, WORD);
+	if (size >= ANSWER_ID_MAX ||
+	    line[size + strspn(line + size, BLANKS)] != '\0')
+		return;
+	memcpy(value, line, size);
+	value[size] = '\0';
+}
+
 static size_t
-count_header(char *bytes, size_t size, size_t count, void *data)
+take_header(char *bytes, size_t size, size_t count, void *data)
 {
 	struct transfer *transfer = data;
+	struct answer *answer = &transfer->answer;
+	char line[HEADER_READ] = "", again[ANSWER_ID_MAX] = "";
 
-	(void)bytes;
 	size *= count;
 	transfer->headers_size += size;
-	return transfer->headers_size <= HTTP_HEADERS_MAX ? size : 0;
+	if (transfer->headers_size > HTTP_HEADERS_MAX)
+		return 0;
+	if (size < sizeof(line))
+		memcpy(line, bytes, size);
+	take_value(answer->request_id, line, "Request-Id:");
+	take_value(again, line, "Stripe-Should-Retry:");
+	if (strcmp(again, "true") == 0)
+		answer->again = ANSWER_AGAIN;
+	else if (strcmp(again, "false") == 0)
+		answer->again = ANSWER_NEVER;
+	return size;
 }
 
 /*
@@ -290,7 +330,7 @@ set_limits(struct transfer *transfer, int64_t timeout_ms)
 	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep_body);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-	failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, count_header);
+	failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
 	failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -368,8 +408,10 @@ http_start(struct http *http, const struct http_request *request, void *tag)
 	assert(request->timeout_ms > 0);
 	transfer->tag = tag;
 	transfer->headers_size = transfer->received = 0;
-	transfer->answer = (struct answer){
-	    .retry_after_s = -1, .body = BUF_INIT(ANSWER_BODY_MAX)};
+	transfer->whole_max = request->whole_max;
+	transfer->answer = (struct answer){.retry_after_s = -1,
+	    .body = BUF_INIT(
+		request->whole_max > 0 ? request->whole_max : ANSWER_BODY_MAX)};
 	/* Unless something says better. */
 	unsendable(transfer, "libcurl lacks what this needs");
 	http->running++;
@@ -390,6 +432,8 @@ why_broken(const struct transfer *transfer, CURLcode code)
 {
 	if (transfer->headers_size > HTTP_HEADERS_MAX)
 		return "its headers are too long";
+	if (transfer->received > read_max(transfer))
+		return "it is too long";
 	switch (code) {
 	case CURLE_OK: return "it has no final status";
 	case CURLE_UNSUPPORTED_PROTOCOL:
@@ -438,7 +482,7 @@ judge(struct transfer *transfer, CURLcode code)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
 	curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &took_us);
 	answer->took_ms = took_us / 1000;
-	if (transfer->received > HTTP_READ_MAX)
+	if (transfer->whole_max == 0 && transfer->received > HTTP_READ_MAX)
 		code = CURLE_OK;
 	if (code != CURLE_OK || status < 200) {
 		judge_failure(transfer, code);

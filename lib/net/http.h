@@ -23,8 +23,9 @@
  *    and localhost). No redirect is followed, no proxy, .netrc, cookie or
  *    compression used, no setting taken from the environment.
  *  - Of an answer's body ANSWER_BODY_MAX bytes are kept, HTTP_READ_MAX read: a
- *    longer one is cut off and complete. Headers beyond HTTP_HEADERS_MAX bytes
- *    are not borne: ANSWER_BROKEN.
+ *    longer one is cut off and complete. Who needs all of it sets whole_max:
+ *    then a longer one is ANSWER_BROKEN. So are headers beyond
+ *    HTTP_HEADERS_MAX bytes.
  *  - A reason holds nothing of the URL, the headers or the body.
  */
 #define HTTP_CONNECT_MS 5000
@@ -40,6 +41,7 @@ struct http_request {
 	size_t body_size;
 	const char *user, *password; /* for Basic authentication; or NULL */
 	int64_t timeout_ms; /* for all of it, connecting included */
+	size_t whole_max; /* bytes of the answer's body, all kept; or 0 */
 };
 
 struct http;

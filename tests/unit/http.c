@@ -252,6 +252,32 @@ test_retry_after(void)
 	is_int(post("/r")->retry_after_s, -1, "Retry-After as nonsense");
 }
 
+static void
+test_answer_headers(void)
+{
+	const struct answer *answer;
+
+	script("/h 500 header=Request-Id:req_Ab-1"
+	       " header=Stripe-Should-Retry:true\n");
+	answer = post("/h");
+	is_text(answer->request_id, "req_Ab-1", "Request-Id");
+	is_int(answer->again, ANSWER_AGAIN, "Stripe-Should-Retry: true");
+	script("/h 500 header=request-id:\\x20\\treq_2\\x20"
+	       " header=stripe-should-retry:false\n");
+	answer = post("/h");
+	is_text(answer->request_id, "req_2", "in whatever case, with blanks");
+	is_int(answer->again, ANSWER_NEVER, "Stripe-Should-Retry: false");
+	script("/h 500 header=Request-Id:two\\x20words"
+	       " header=Stripe-Should-Retry:perhaps\n");
+	answer = post("/h");
+	is_text(answer->request_id, "", "Request-Id as nonsense");
+	is_int(answer->again, ANSWER_UNSAID, "Stripe-Should-Retry as nonsense");
+	script("/h 500 header=X-Request-Id:req_3\n");
+	answer = post("/h");
+	is_text(answer->request_id, "", "another header is not it");
+	is_int(answer->again, ANSWER_UNSAID, "nothing said");
+}
+
 /* What becomes of a request that gets no answer. */
 static void
 test_no_answer(void)
@@ -432,6 +458,28 @@ test_large_answers(void)
 	is_text(answer->reason, "no whole answer: its headers are too long",
 	    "says so");
 	buf_release(&text);
+}
+
+/* For who needs all of it. */
+static void
+test_whole_answers(void)
+{
+	char *url = mem_format("http://127.0.0.1:%d/b", port);
+	struct http_request request = {.url = url,
+	    .timeout_ms = PATIENCE_MS,
+	    .whole_max = 2 * HTTP_READ_MAX};
+	const struct answer *answer;
+
+	script_body(2 * HTTP_READ_MAX);
+	answer = ask(&request);
+	is_int(answer->status, 200, "a large body is an answer");
+	is_int((int64_t)answer->body.size, 2 * HTTP_READ_MAX, "all of it");
+	script_body(2 * HTTP_READ_MAX + 1);
+	answer = ask(&request);
+	is_int(answer->failure, ANSWER_BROKEN, "one too large is not");
+	is_text(answer->reason, "no whole answer: it is too long", "says so");
+	is_int((int64_t)answer->body.size, 0, "and nothing of it is kept");
+	free(url);
 }
 
 /* The receiver ends a kept-alive connection instead of answering on it. */
@@ -641,11 +689,13 @@ main(void)
 	test_large_request();
 	test_statuses();
 	test_retry_after();
+	test_answer_headers();
 	test_no_answer();
 	test_no_connection();
 	test_urls();
 	test_headers();
 	test_large_answers();
+	test_whole_answers();
 	test_sent_once();
 	test_many();
 	test_slow_neighbour();
