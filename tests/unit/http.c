@@ -1,14 +1,12 @@
 #include "net/http.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../receiver.h"
 #include "../tap.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -16,94 +14,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PATIENCE_MS 20000
 
-/* The receiver, tests/httpd.c, in a folder of its own. */
-static char folder[] = "/tmp/automate-http-XXXXXX";
-static pid_t receiver;
-static int port;
 static struct http *http;
-
-static void
-must(bool fact, const char *what)
-{
-	if (fact)
-		return;
-	printf("Bail out! %s\n", what);
-	exit(1);
-}
-
-/* What the receiver answers from now on. */
-static void
-script(const char *text)
-{
-	FILE *file = fopen("script.new", "w");
-
-	must(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0 &&
-		rename("script.new", "script") == 0,
-	    "cannot write the script");
-	if (receiver > 0)
-		kill(receiver, SIGHUP);
-}
-
-static void
-start_receiver(const char *build)
-{
-	char *command;
-	FILE *pipe, *file;
-	long pid = 0;
-
-	command = mem_format(
-	    "%s/tests/httpd -d -r requests -p port -s script", build);
-	script("");
-	pipe = popen(command, "r");
-	must(pipe != NULL && fscanf(pipe, "%ld", &pid) == 1, command);
-	pclose(pipe);
-	free(command);
-	receiver = (pid_t)pid;
-	file = fopen("port", "r");
-	must(file != NULL && fscanf(file, "%d", &port) == 1, "no port");
-	fclose(file);
-}
-
-static void
-read_requests(struct buf *requests)
-{
-	struct error error;
-	FILE *file = fopen("requests", "r");
-
-	must(file != NULL, "no requests");
-	must(buf_read(requests, fileno(file), &error), "cannot read requests");
-	fclose(file);
-}
-
-static int
-count_requests(const char *text)
-{
-	struct buf requests = BUF_INIT(64 * 1024 * 1024);
-	const char *p;
-	int count = 0;
-
-	read_requests(&requests);
-	for (p = buf_string(&requests); (p = strstr(p, text)) != NULL; p++)
-		count++;
-	buf_release(&requests);
-	return count;
-}
-
-/* The last request has the text. */
-static bool
-received(const char *text)
-{
-	struct buf requests = BUF_INIT(64 * 1024 * 1024);
-	const char *p, *last = "";
-	bool found;
-
-	read_requests(&requests);
-	for (p = buf_string(&requests); (p = strstr(p, "{\"n\":")) != NULL; p++)
-		last = p;
-	found = strstr(last, text) != NULL;
-	buf_release(&requests);
-	return found;
-}
 
 /* The answer to a request; released by the next ask(). */
 static struct answer *
@@ -320,22 +231,6 @@ test_no_answer(void)
 			strstr(answer->reason, "secret") == NULL,
 		    "and nothing else");
 	}
-}
-
-/* A listening socket; its port. */
-static int
-listen_anywhere(int *fd)
-{
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof(address);
-
-	*fd = socket(AF_INET, SOCK_STREAM, 0);
-	must(bind(*fd, (struct sockaddr *)&address, size) == 0 &&
-		listen(*fd, 5) == 0 &&
-		getsockname(*fd, (struct sockaddr *)&address, &size) == 0,
-	    "cannot listen");
-	return ntohs(address.sin_port);
 }
 
 static void
@@ -655,30 +550,12 @@ test_close(void)
 	free(url);
 }
 
-static void
-clean_up(void)
-{
-	char *command = mem_format("rm -rf %s", folder);
-
-	if (receiver > 0)
-		kill(receiver, SIGTERM);
-	if (chdir("/") == -1 || system(command) != 0)
-		printf("# %s remains\n", folder);
-	free(command);
-}
-
 int
 main(void)
 {
-	const char *name = getenv("BUILD");
-	char *build = realpath(name != NULL ? name : "build", NULL);
 	struct error error;
 
-	must(build != NULL, "no build directory in $BUILD");
-	must(mkdtemp(folder) != NULL && chdir(folder) == 0, "no scratch");
-	atexit(clean_up);
-	start_receiver(build);
-	free(build);
+	receiver_start();
 	/* None of which may matter. */
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
 	setenv("https_proxy", "http://127.0.0.1:1", 1);
