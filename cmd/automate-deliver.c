@@ -382,7 +382,9 @@ main(int argc, char *argv[])
 		default: prog_usage();
 		}
 
-	ok = prog_ready(&conf, &error) && outbox_open(&outbox, &conf, &error) &&
+	ok = prog_ready(&conf, &error) &&
+	    outbox_open(&outbox, &conf, prog.dry_run ? DB_REHEARSE : DB_WRITE,
+		&error) &&
 	    run(outbox, &conf, argv + optind, &error);
 
 	outbox_close(outbox);

@@ -477,14 +477,22 @@ bool
 db_run(
     struct db *db, struct error *error, const char *sql, const char *types, ...)
 {
+	const bool rehearsal =
+	    db->mode == DB_REHEARSE && !db_in_transaction(db);
 	struct db_rows *rows;
 	va_list arguments;
+	bool ok;
 
+	if (rehearsal && !db_begin(db, error))
+		return false;
 	va_start(arguments, types);
 	rows = start(db, sql, types, arguments);
 	va_end(arguments);
 	db_next(rows);
-	return db_done(rows, error);
+	ok = db_done(rows, error);
+	if (rehearsal)
+		db_rollback(db);
+	return ok;
 }
 
 const char *

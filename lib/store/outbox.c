@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "decide/alert.h"
 #include "decide/breaker.h"
-#include "store/db.h"
 #include "store/ledger.h"
 
 struct outbox {
@@ -40,8 +39,8 @@ lock_own_byte(struct outbox *outbox, struct error *error)
 }
 
 bool
-outbox_open(
-    struct outbox **result, const struct conf *conf, struct error *error)
+outbox_open(struct outbox **result, const struct conf *conf, enum db_mode mode,
+    struct error *error)
 {
 	struct outbox *outbox = mem_alloc(sizeof(*outbox));
 
@@ -49,8 +48,8 @@ outbox_open(
 	outbox->conf = conf;
 	outbox->senders = -1;
 	snprintf(outbox->owner, sizeof(outbox->owner), "%ld", (long)getpid());
-	if (db_open(&outbox->db, conf, DB_WRITE, error) &&
-	    lock_own_byte(outbox, error))
+	if (db_open(&outbox->db, conf, mode, error) &&
+	    (mode != DB_WRITE || lock_own_byte(outbox, error)))
 		return true;
 	outbox_close(outbox);
 	*result = NULL;

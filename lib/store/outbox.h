@@ -9,6 +9,7 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "decide/retry.h"
+#include "store/db.h"
 
 /*
  * The outbox: claim what is due under a lease, settle what came of it.
@@ -21,8 +22,8 @@
 
 struct outbox;
 
-bool outbox_open(struct outbox **, const struct conf *, struct error *)
-    __attribute__((warn_unused_result));
+bool outbox_open(struct outbox **, const struct conf *, enum db_mode,
+    struct error *) __attribute__((warn_unused_result));
 void outbox_close(struct outbox *);
 
 /* A claimed row. Owned by the claimer until it is settled or released. */
