@@ -173,8 +173,9 @@ main(int argc, char *argv[])
 		case OPTION_RESOLVE: resolved = optarg; break;
 		default: prog_usage();
 		}
-	if ((resolved != NULL || json_object_size(alert) > 0) &&
-	    (resolved != NULL) == (optind < argc))
+	if (resolved != NULL && (json_object_size(alert) > 0 || optind < argc))
+		prog_usage();
+	if (json_object_size(alert) > 0 && optind == argc)
 		prog_usage();
 
 	ok = prog_ready(&conf, &error);

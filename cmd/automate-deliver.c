@@ -187,14 +187,23 @@ retry(struct outbox *outbox, char *ids[], struct error *error)
 }
 
 static bool
+check_destination(
+    const struct conf *conf, const char *name, struct error *error)
+{
+	if (conf_destination(conf, name) != NULL)
+		return true;
+	return error_set(error, ERROR_USAGE,
+	    "no destination \"%s\"; there are mail, billing, slack.customers, "
+	    "slack.alerts, sms",
+	    name);
+}
+
+static bool
 hold(struct outbox *outbox, const struct conf *conf, const char *name,
     bool release, struct error *error)
 {
-	if (conf_destination(conf, name) == NULL)
-		return error_set(error, ERROR_USAGE,
-		    "no destination \"%s\"; there are mail, billing, "
-		    "slack.customers, slack.alerts, sms",
-		    name);
+	if (!check_destination(conf, name, error))
+		return false;
 	if (release)
 		return outbox_unhold(outbox, name, error);
 	return outbox_hold(outbox, name, "by hand", clock_now(), error);
@@ -325,12 +334,48 @@ deliver(struct outbox *outbox, const struct conf *conf, struct error *error)
 }
 
 static bool
+is_state(const char *word)
+{
+	static const char *const states[] = {
+	    "queued", "held", "sending", "done", "dead", "cancelled", NULL};
+	const char *const *state = states;
+
+	while (*state != NULL && strcmp(*state, word) != 0)
+		state++;
+	return *state != NULL;
+}
+
+/* What an option asks for must be what the verb does. */
+static void
+check_options(const char *verb)
+{
+	const bool list = strcmp(verb, "list") == 0;
+
+	if ((!list && (options.state != NULL || options.destination != NULL)) ||
+	    (!list && verb[0] != '\0' && options.event_id != NULL) ||
+	    (strcmp(verb, "retry") != 0 && options.dead) ||
+	    (strcmp(verb, "purge") != 0 && options.older != NULL))
+		prog_usage();
+	if (options.state == NULL || is_state(options.state))
+		return;
+	prog_say(
+	    "no state \"%s\"; there are queued, held, sending, done, dead, "
+	    "cancelled",
+	    options.state);
+	prog_usage();
+}
+
+static bool
 run(struct outbox *outbox, const struct conf *conf, char *words[],
     struct error *error)
 {
 	const char *verb = words[0];
 	bool operand = verb != NULL && words[1] != NULL;
+	bool one = operand && words[2] == NULL;
 
+	if (options.destination != NULL &&
+	    !check_destination(conf, options.destination, error))
+		return false;
 	if (verb == NULL)
 		return prog.dry_run
 		    ? (options.state = "queued", list(outbox, error))
@@ -343,9 +388,9 @@ run(struct outbox *outbox, const struct conf *conf, char *words[],
 		return retry(outbox, words + 1, error);
 	if (strcmp(verb, "cancel") == 0 && operand)
 		return change(outbox, words + 1, outbox_cancel, error);
-	if (strcmp(verb, "hold") == 0 && operand)
+	if (strcmp(verb, "hold") == 0 && one)
 		return hold(outbox, conf, words[1], false, error);
-	if (strcmp(verb, "release") == 0 && operand)
+	if (strcmp(verb, "release") == 0 && one)
 		return hold(outbox, conf, words[1], true, error);
 	if (strcmp(verb, "purge") == 0 && !operand)
 		return purge(outbox, error);
@@ -381,6 +426,7 @@ main(int argc, char *argv[])
 		case OPTION_OLDER: options.older = optarg; break;
 		default: prog_usage();
 		}
+	check_options(optind < argc ? argv[optind] : "");
 
 	ok = prog_ready(&conf, &error) &&
 	    outbox_open(&outbox, &conf, prog.dry_run ? DB_REHEARSE : DB_WRITE,

@@ -360,6 +360,21 @@ read_since(struct error *error)
 	return error_at(error, "--since");
 }
 
+/* What an option asks for must be what the verb does. */
+static void
+check_options(const char *verb)
+{
+	const bool filtered = filter.severity != 0 || filter.kind != NULL ||
+	    filter.organization_id != NULL || since_text != NULL ||
+	    filter.open || filter.limit != 0;
+	const bool tail = strcmp(verb, "tail") == 0;
+
+	if ((filtered && !tail && strcmp(verb, "list") != 0) ||
+	    (follow && !tail) ||
+	    (ack_length != NULL && strcmp(verb, "ack") != 0))
+		prog_usage();
+}
+
 static bool
 run(struct db *db, const struct conf *conf, char *words[], struct error *error)
 {
@@ -413,6 +428,7 @@ main(int argc, char *argv[])
 	struct conf conf = {0};
 	struct error error = {0};
 	struct db *db = NULL;
+	char *end;
 	bool ok;
 	int ch;
 
@@ -425,8 +441,12 @@ main(int argc, char *argv[])
 		switch (ch) {
 		case OPTION_SEVERITY:
 			filter.severity = alert_severity(optarg);
-			if (filter.severity == -1)
+			if (filter.severity == -1) {
+				prog_say("severity \"%s\" is none of info, "
+					 "warning, error, critical",
+				    optarg);
 				prog_usage();
+			}
 			break;
 		case OPTION_KIND: filter.kind = optarg; break;
 		case OPTION_ORGANIZATION:
@@ -435,15 +455,21 @@ main(int argc, char *argv[])
 		case OPTION_SINCE: since_text = optarg; break;
 		case OPTION_OPEN: filter.open = true; break;
 		case OPTION_LIMIT:
-			filter.limit = atoll(optarg);
-			if (filter.limit < 1 || filter.limit > LIMIT_MAX)
+			filter.limit = strtoll(optarg, &end, 10);
+			if (*end != '\0' || filter.limit < 1 ||
+			    filter.limit > LIMIT_MAX) {
+				prog_say("--limit: \"%s\" is no number from 1 "
+					 "to %d",
+				    optarg, LIMIT_MAX);
 				prog_usage();
+			}
 			break;
 		case 'f': follow = true; break;
 		case OPTION_FOR: ack_length = optarg; break;
 		case OPTION_NO_COLOR: no_color = true; break;
 		default: prog_usage();
 		}
+	check_options(optind < argc ? argv[optind] : "list");
 	choose_color();
 
 	ok = prog_ready(&conf, &error) &&
