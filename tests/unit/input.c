@@ -343,28 +343,36 @@ test_failing(const char *before, const char *wanted)
 	close(ends[1]);
 }
 
+/* Takes fd. */
 static void
-test_kind(void)
+fails_as(int fd, enum error_kind kind, const char *name)
 {
 	struct error error = {0};
 	struct input input;
 	const char *text;
 	size_t size, line;
-	int fd = pipe_with("", 0);
 
 	input_init(&input, fd, 99);
 	ok(input_next(&input, &text, &size, &line, &error) == INPUT_FAILED &&
-		error.kind == ERROR_DATA,
-	    "empty input is refused for good");
-	input_release(&input);
-	close(fd);
-	input_init(&input, -1, 99);
-	ok(input_next(&input, &text, &size, &line, &error) == INPUT_FAILED &&
-		error.kind == ERROR_RETRY,
-	    "a read that fails may go well another time");
+		error.kind == kind,
+	    "%s", name);
 	input_release(&input);
 	input_release(&input);
 	ok(input.data == NULL, "released twice");
+	if (fd != -1)
+		close(fd);
+}
+
+static void
+test_kind(void)
+{
+	const int memory = open("/proc/self/mem", O_RDONLY);
+
+	fails_as(pipe_with("", 0), ERROR_DATA, "empty input is refused");
+	fails_as(-1, ERROR_USAGE, "no descriptor is wrong usage");
+	fails_as(open(".", O_RDONLY), ERROR_USAGE, "so is a directory");
+	if (memory != -1) /* page 0 gives EIO */
+		fails_as(memory, ERROR_RETRY, "else it may go well later");
 }
 
 /* Line number of the many, and what it should hold: 0 to 3000 bytes. */
