@@ -22,6 +22,7 @@
 #include "store/ledger.h"
 
 #define DETAIL_MAX 16384
+#define WORDS_MAX (4 * 1024 * 1024) /* more than a system takes as argv */
 
 enum {
 	OPTION_ORGANIZATION = PROG_OWN,
@@ -46,13 +47,13 @@ understand(struct event *event, const char *text, size_t size, int64_t now,
 	return event_from_alert(event, text, size, now, unique, error);
 }
 
-/* The first bytes of standard input as the alert's details; never waits. */
+/* The first bytes of standard input as the alert's details; NUL is a blank. */
 static void
 read_details(json_t *alert)
 {
 	char chunk[DETAIL_MAX];
 	struct buf cut = BUF_INIT(4 * DETAIL_MAX);
-	size_t size = 0;
+	size_t size = 0, i;
 	ssize_t got = 1;
 
 	if (isatty(STDIN_FILENO))
@@ -63,6 +64,9 @@ read_details(json_t *alert)
 		size += got > 0 ? (size_t)got : 0;
 	}
 	chunk[size] = '\0';
+	for (i = 0; i < size; i++)
+		if (chunk[i] == '\0')
+			chunk[i] = ' ';
 	message_cut(&cut, chunk, DETAIL_MAX);
 	if (cut.size > 0)
 		json_put(alert, "details", buf_string(&cut));
@@ -72,7 +76,7 @@ read_details(json_t *alert)
 static void
 put_words(json_t *alert, char *words[])
 {
-	struct buf title = BUF_INIT(8192);
+	struct buf title = BUF_INIT(WORDS_MAX);
 
 	for (; *words != NULL; words++) {
 		if (title.size > 0)
