@@ -43,12 +43,25 @@ struct db {
 	struct db_rows statements[STATEMENTS_MAX];
 };
 
+/* SQLite has its own word for a full disk, but not in all places. */
+static bool
+is_full(const struct db *db)
+{
+	const int cause = sqlite3_system_errno(db->handle);
+
+	return cause == ENOSPC || cause == EDQUOT;
+}
+
 static bool
 failed(const struct db *db, int result, struct error *error)
 {
 	const char *words = sqlite3_errmsg(db->handle);
 
-	switch (result & 0xff) {
+	result &= 0xff;
+	if ((result == SQLITE_IOERR || result == SQLITE_CANTOPEN) &&
+	    is_full(db))
+		result = SQLITE_FULL;
+	switch (result) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return error_set(error, ERROR_RETRY,
@@ -213,19 +226,26 @@ prepare_schema(struct db *db, struct error *error)
 }
 
 static bool
+cannot_make(const char *what, const char *path, struct error *error)
+{
+	return error_set(error,
+	    errno == ENOSPC || errno == EDQUOT ? ERROR_RETRY : ERROR_CONF,
+	    "%s: cannot make the %s: %s", path, what, strerror(errno));
+}
+
+static bool
 make_folder(const char *path, struct error *error)
 {
 	char *folder = mem_copy(path), *slash;
+	struct stat status;
 	bool ok = true;
 
 	for (slash = strchr(folder + 1, '/'); ok && slash != NULL;
 	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(folder, 0700) == -1 && errno != EEXIST &&
-		    access(folder, F_OK) == -1)
-			ok = error_set(error, ERROR_CONF,
-			    "%s: cannot make the folder: %s", folder,
-			    strerror(errno));
+		if (stat(folder, &status) == -1 && mkdir(folder, 0700) == -1 &&
+		    errno != EEXIST)
+			ok = cannot_make("folder", folder, error);
 		*slash = '/';
 	}
 	free(folder);
@@ -247,11 +267,7 @@ make_file(const struct db *db, struct error *error)
 		return false;
 	fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd == -1)
-		return error_set(error,
-		    errno == ENOSPC || errno == EDQUOT ? ERROR_RETRY
-						       : ERROR_CONF,
-		    "%s: cannot make the database: %s", db->path,
-		    strerror(errno));
+		return cannot_make("database", db->path, error);
 	close(fd);
 	return true;
 }
