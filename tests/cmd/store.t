@@ -28,6 +28,60 @@ fails 78 'later version' 'from the future'
 is "$(cksum <automate.db)" "$sum" 'which is not touched'
 sqlite3 automate.db "PRAGMA user_version = $version"
 
+# Not for us to write: as another user where this one may do anything.
+automate-onboard --later <in >out 2>&1
+chmod 755 "$SCRATCH"
+chmod 644 in
+user=
+if [ "$(id -u)" = 0 ]; then
+	user='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	chown -R 65534:65534 "$SCRATCH"
+fi
+# denied PATTERN NAME [COMMAND...]: 78 with the path and the reason.
+denied() {
+	denied_pattern=$1 denied_name=$2
+	shift 2
+	# shellcheck disable=SC2086 # words
+	run $user "${@:-automate-onboard}" --later <in
+	is_status 78 "$denied_name: status"
+	like "$(cat err)" "$denied_pattern" "$denied_name: path and reason"
+	is "$(cat out)" '' "$denied_name: nothing acknowledged"
+}
+read_only='automate.db: read-only; see to the permissions'
+# shellcheck disable=SC2086 # words
+if $user automate-onboard --version >out 2>&1; then
+	chmod 400 automate.db
+	denied "$read_only" 'a file that may only be read'
+	denied "$read_only" 'the same, a delivery run' automate-deliver
+	chmod 000 automate.db
+	denied 'automate.db: Permission denied' 'a file that may not be read'
+	chmod 600 automate.db
+	sqlite3 automate.db 'PRAGMA wal_checkpoint(TRUNCATE)' >out
+	rm -f automate.db-*
+	chmod 555 .
+	denied "$read_only" 'a folder without room for a journal'
+	AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/new.db \
+		denied 'new.db: cannot make .*Permission' 'a folder to look at'
+	AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/a/b/new.db \
+		denied '/a: cannot make .*Permission' 'a folder in it'
+	chmod 755 .
+	# shellcheck disable=SC2086 # words
+	run $user automate-onboard --later <in
+	is_status 0 'and afterwards the same line works'
+else
+	tap_pass 'another user # SKIP setpriv or a build that all can reach is missing'
+fi
+AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/in/new.db run automate-onboard <in
+is_status 78 'a path through a file'
+like "$(cat err)" 'in/new.db: cannot make .*Not a directory' 'is none'
+AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH run automate-onboard <in
+is_status 78 'a folder for a database'
+like "$(cat err)" "$SCRATCH: not a file" 'is none either'
+AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/a/b/new.db \
+	run automate-onboard --later <in
+is_status 0 'folders are made'
+is "$(stat -c %a a a/b | tr '\n' ' ')" '700 700 ' 'for their owner alone'
+
 # Locked for longer than the limit.
 sed 's/^database:/&\n  busy_timeout: 1s/' automate.yaml >short.yaml
 mkfifo hold
