@@ -64,6 +64,8 @@ is "$(grep -c mail out)" "$(sql "SELECT count(*) FROM deliveries WHERE destinati
 	'all of it is shown as held'
 is "$(sql "SELECT count(*) FROM system_alerts WHERE kind = 'delivery.held'")" 1 \
 	'one alert tells of it'
+run automate-deliver
+is_status 75 'the next run says again that it waits'
 ok 'not every row was tried' [ "$(requests /mail)" -le $((before + 2)) ]
 script '/mail 200 body=Accepted'
 run automate-deliver release mail
