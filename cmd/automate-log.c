@@ -3,11 +3,11 @@
  * on, or close it.
  */
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -24,6 +24,7 @@
 #define LIST_DEFAULT 50
 #define TAIL_DEFAULT 10
 #define LIMIT_MAX 100000
+#define LATE_S 120 /* how long a transaction may take */
 
 enum {
 	OPTION_SEVERITY = PROG_OWN,
@@ -214,31 +215,92 @@ list(struct db *db, struct error *error)
 	    db, &filter, clock_now(), print_alert, NULL, error);
 }
 
-/* What was seen again is shown again. */
+struct occurrence {
+	int64_t id, count;
+};
+
+/* Those that tail -f has shown, or was not asked for. */
+static struct occurrence *noted;
+static size_t noted_count;
+
+/* Whether that is news. */
+static bool
+note(const struct history_alert *alert)
+{
+	size_t i = 0;
+
+	while (i < noted_count && noted[i].id != alert->id)
+		i++;
+	if (i == noted_count) {
+		noted = mem_resize(noted, ++noted_count, sizeof(*noted));
+		noted[i] = (struct occurrence){.id = alert->id};
+	}
+	if (noted[i].count >= alert->count)
+		return false;
+	noted[i].count = alert->count;
+	return true;
+}
+
+static void
+note_alert(void *context, const struct history_alert *alert)
+{
+	(void)context;
+	note(alert);
+}
+
+static void
+print_noted(void *context, const struct history_alert *alert)
+{
+	note(alert);
+	print_alert(context, alert);
+}
+
+static void
+print_news(void *context, const struct history_alert *alert)
+{
+	if (note(alert))
+		print_alert(context, alert);
+}
+
+/* Until it is time to look again; false if nobody wants that any more. */
+static bool
+wait_for_news(void)
+{
+	struct pollfd output = {STDOUT_FILENO, 0, 0};
+
+	if (fflush(stdout) != 0 || stopped)
+		return false;
+	poll(&output, 1, 1000);
+	return !stopped && output.revents == 0;
+}
+
+/*
+ * What was seen again is shown again. A commit comes later than the time that
+ * it writes down, so each look goes back a while, past what is noted.
+ */
 static bool
 tail(struct db *db, struct error *error)
 {
-	const struct timespec second = {1, 0};
 	struct sigaction action = {.sa_handler = stop};
-	int64_t shown;
+	struct history_filter recent = filter;
 	bool ok;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	filter.oldest_first = true;
+	recent.oldest_first = filter.oldest_first = true;
+	recent.limit = LIMIT_MAX;
+	recent.since = clock_now() - LATE_S;
 	if (filter.limit == 0)
 		filter.limit = TAIL_DEFAULT;
-	ok = history_alerts(db, &filter, clock_now(), print_alert, NULL, error);
-	filter.limit = LIMIT_MAX;
-	shown = clock_now();
-	while (ok && follow && !stopped && fflush(stdout) == 0) {
-		nanosleep(&second, NULL);
-		filter.since = shown;
-		shown = clock_now();
-		if (shown > filter.since)
-			ok = history_alerts(
-			    db, &filter, shown, print_alert, NULL, error);
+	ok =
+	    history_alerts(db, &recent, clock_now(), note_alert, NULL, error) &&
+	    history_alerts(db, &filter, clock_now(), print_noted, NULL, error);
+	while (ok && follow && wait_for_news()) {
+		recent.since = clock_now() - LATE_S;
+		ok = history_alerts(
+		    db, &recent, clock_now(), print_news, NULL, error);
 	}
+	free(noted);
 	return ok;
 }
 

@@ -42,4 +42,34 @@ run automate-log why nobody
 is_status 1 'of nobody nothing is known'
 run automate-log nonsense
 is_status 64 'an unknown verb'
+
+# tail -f: what is there, then what comes, each once.
+automate-log --json tail -f >followed 2>err &
+tail=$!
+wait_for 10 grep -q '"kind":"a.b"' followed
+is "$(grep -c . followed)" 2 'tail -f shows what is there'
+for n in 1 2 3; do
+	automate-alert --later -k "e.$n" "$n" </dev/null >out 2>&1
+	wait_for 10 grep -q "\"kind\":\"e.$n\"" followed
+done
+automate-alert --later -k e.1 again </dev/null >out 2>&1
+wait_for 10 grep -q '"kind":"e.1".*"count":2' followed
+is "$(sed 's/.*"kind":"\([^"]*\)".*"count":\([0-9]*\).*/\1 \2/' followed | tail -n 4 | tr '\n' ',')" \
+	'e.1 1,e.2 1,e.3 1,e.1 2,' 'then what comes, each occurrence once'
+kill -TERM $tail
+wait $tail
+status=$?
+is_status 0 'SIGTERM ends it'
+is "$(cat err)" '' 'without a word'
+
+mkfifo pipe
+automate-log tail -f >pipe 2>err &
+tail=$!
+exec 9<pipe
+head -n 1 <&9 >first
+like "$(cat first)" '^ *[0-9]+ ' 'a reader takes one line'
+exec 9<&-
+wait $tail
+status=$?
+ok 'and ends it by going away' [ "$status" = 0 ]
 done_testing
