@@ -222,6 +222,13 @@ config() {
 	export AUTOMATE_CONFIG
 }
 
+# elsewhere PATH COMMAND...: with that configuration, but another database.
+elsewhere() {
+	sed "s|^  path: .*|  path: $SCRATCH/$1|" automate.yaml >elsewhere.yaml
+	shift
+	AUTOMATE_CONFIG=$SCRATCH/elsewhere.yaml "$@"
+}
+
 skip_all() {
 	echo "1..0 # SKIP $1"
 	exit 0

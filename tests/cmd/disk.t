@@ -124,11 +124,11 @@ mount -o remount,ro tmpfs disk
 fails 78 'read-only' 'a read-only disk' automate-onboard --later
 fails 78 'read-only' 'a read-only disk, an alert' automate-alert --later x
 fails 78 'read-only' 'a read-only disk, a delivery run' automate-deliver
-AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/disk/other.db \
+elsewhere disk/other.db \
 	run automate-onboard --later <in
 is_status 78 'a new database on a read-only disk: status'
 like "$(cat err)" 'disk/other.db: cannot make .*Read-only' 'path and reason'
-AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/disk/a/other.db \
+elsewhere disk/a/other.db \
 	run automate-onboard --later <in
 is_status 78 'a new folder on a read-only disk: status'
 like "$(cat err)" 'disk/a: cannot make .*Read-only' 'path and reason'

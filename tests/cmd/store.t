@@ -58,11 +58,12 @@ if $user automate-onboard --version >out 2>&1; then
 	chmod 600 automate.db
 	sqlite3 automate.db 'PRAGMA wal_checkpoint(TRUNCATE)' >out
 	rm -f automate.db-*
+	: >elsewhere.yaml
 	chmod 555 .
 	denied "$read_only" 'a folder without room for a journal'
-	AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/new.db \
+	elsewhere new.db \
 		denied 'new.db: cannot make .*Permission' 'a folder to look at'
-	AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/a/b/new.db \
+	elsewhere a/b/new.db \
 		denied '/a: cannot make .*Permission' 'a folder in it'
 	chmod 755 .
 	# shellcheck disable=SC2086 # words
@@ -71,13 +72,13 @@ if $user automate-onboard --version >out 2>&1; then
 else
 	tap_pass 'another user # SKIP setpriv or a build that all can reach is missing'
 fi
-AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/in/new.db run automate-onboard <in
+elsewhere in/new.db run automate-onboard <in
 is_status 78 'a path through a file'
 like "$(cat err)" 'in/new.db: cannot make .*Not a directory' 'is none'
-AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH run automate-onboard <in
+elsewhere . run automate-onboard <in
 is_status 78 'a folder for a database'
-like "$(cat err)" "$SCRATCH: not a file" 'is none either'
-AUTOMATE_CONFIG='' AUTOMATE_DATABASE=$SCRATCH/a/b/new.db \
+like "$(cat err)" "$SCRATCH/[.]: not a file" 'is none either'
+elsewhere a/b/new.db \
 	run automate-onboard --later <in
 is_status 0 'folders are made'
 is "$(stat -c %a a a/b | tr '\n' ' ')" '700 700 ' 'for their owner alone'
