@@ -13,24 +13,59 @@ installed() {
 run "$make" -s -C "$TOP" BUILD="$BUILD" SAN="${SAN:-}" PREFIX=/usr \
 	DESTDIR="$SCRATCH/stage" install
 is_status 0 'make install' || done_testing
-for file in bin/automate-onboard bin/automate-deliver \
-	share/man/man1/automate-onboard.1 share/man/man5/automate.yaml.5 \
-	share/man/man7/automate.7 share/automate/automate.yaml \
-	share/bash-completion/completions/automate-onboard; do
-	ok "$file is there" test -f "stage/usr/$file"
-done
-run stage/usr/bin/automate-onboard --version
-is_status 0 'an installed command runs'
+commands=$(cd "$BUILD" && for f in automate-*; do
+	[ -x "$f" ] && [ ! -d "$f" ] && echo "$f"
+done)
+pages=$(cd "$TOP/man" && echo ./*.[1-8])
+# What is in etc/ is an example, but for the completion.
+{
+	for name in $commands; do
+		echo "bin/$name"
+		echo "share/bash-completion/completions/$name"
+	done
+	for name in $pages; do
+		echo "share/man/man${name##*.}/${name#./}"
+	done
+	(cd "$TOP/etc" && for name in *; do
+		[ "$name" = automate.bash ] || echo "share/automate/$name"
+	done)
+} | sort >wanted
+is "$(installed)" "$(cat wanted)" 'all of it is there, and nothing else'
 is "$(find stage/usr/bin -type f ! -perm 755)" '' 'commands may be run by all'
 is "$(find stage/usr/share -type f ! -perm 644)" '' 'the rest may be read by all'
+for name in $commands; do
+	run "stage/usr/bin/$name" --version
+	is "$status $(sed 's/ [0-9.]*$//' out)" "0 $name" "$name runs"
+	ok "$name has a page" test -f "stage/usr/share/man/man1/$name.1"
+done
 
 if command -v ldd >/dev/null; then
 	libraries=$(ldd stage/usr/bin/automate-deliver)
 	like "$libraries" libcurl 'automate-deliver speaks HTTP'
-	for command in automate-onboard automate-alert; do
-		libraries=$(ldd "stage/usr/bin/$command")
-		like "$libraries" libsqlite3 "$command loads SQLite"
-		unlike "$libraries" libcurl "$command does not load libcurl"
+	for name in $commands; do
+		case $name in
+		automate-deliver | automate-call | automate-dunning | \
+			automate-reconcile | automate-check)
+			continue ;;
+		esac
+		libraries=$(ldd "stage/usr/bin/$name")
+		unlike "$libraries" libcurl "$name does not load libcurl"
+	done
+fi
+
+# complete WORD...: what bash would complete the last one to.
+# shellcheck disable=SC2016 # for bash
+completed() {
+	bash -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _automate
+		printf "%s\n" "${COMPREPLY[*]}"' \
+		stage/usr/share/bash-completion/completions/automate-deliver "$@"
+}
+if command -v bash >/dev/null; then
+	is "$(completed automate-deliver re)" 'retry release' 'a verb is completed'
+	is "$(completed automate-log --js)" '--json' 'an option is completed'
+	for name in $commands; do
+		like "$(bash -c ". stage/usr/share/bash-completion/completions/$name; complete -p $name" 2>&1)" \
+			'-F _automate' "$name is completed"
 	done
 fi
 
