@@ -156,10 +156,10 @@ event_from_alert(struct event *event, const char *text, size_t size,
     int64_t now, const char *unique, struct error *error)
 {
 	static const char *const ids[] = {"id", "idempotency_key", NULL};
-	static const char *const organizations[] = {"organization",
-	    "organization_id", "organizationId", "organization.id", NULL};
+	static const char *const organizations[] = {"organization.id",
+	    "organization", "organization_id", "organizationId", NULL};
 	static const char *const leads[] = {
-	    "lead", "lead_id", "leadId", "lead.id", NULL};
+	    "lead.id", "lead", "lead_id", "leadId", NULL};
 	char *id = NULL, when[CLOCK_TEXT_MAX];
 	bool ok;
 
