@@ -143,7 +143,9 @@ event_from_organization(struct event *event, const char *text, size_t size,
 							     : "onboard",
 	    event->organization_id);
 	created = json_text(record, "created_at");
-	if (created != NULL && !clock_parse(&event->occurred_at, created, NULL))
+	if (created != NULL &&
+	    (!clock_parse(&event->occurred_at, created, NULL) ||
+		event->occurred_at > now))
 		event->occurred_at = now;
 	json_incref((json_t *)record);
 	json_decref(event->data);
