@@ -117,7 +117,8 @@ event_from_organization(struct event *event, const char *text, size_t size,
 	static const char *const customers[] = {
 	    "stripe_customer_id", "stripeCustomerId", NULL};
 	const json_t *record = NULL;
-	const char *type, *table, *created;
+	const char *type, *table, *when;
+	bool deleted;
 
 	if (!parse(event, text, size, now, error))
 		return false;
@@ -129,22 +130,20 @@ event_from_organization(struct event *event, const char *text, size_t size,
 		return true;
 	if (!find_record(event, &record, error))
 		return false;
+	deleted = table != NULL && is_deletion(event->data);
 	if (table != NULL && type != NULL && strcmp(type, "INSERT") != 0 &&
-	    !is_deletion(event->data))
+	    !deleted)
 		return true;
 	if (!take_id(&event->organization_id, record, ids, true, error) ||
 	    !take_id(&event->customer_id, record, customers, false, error))
 		return false;
-	event->kind = mem_copy(is_deletion(event->data) && table != NULL
-		? "organization.deleted"
-		: "organization.created");
-	event->id = mem_format("%s:%s",
-	    strcmp(event->kind, "organization.deleted") == 0 ? "offboard"
-							     : "onboard",
-	    event->organization_id);
-	created = json_text(record, "created_at");
-	if (created != NULL &&
-	    (!clock_parse(&event->occurred_at, created, NULL) ||
+	event->kind =
+	    mem_copy(deleted ? "organization.deleted" : "organization.created");
+	event->id = mem_format(
+	    "%s:%s", deleted ? "offboard" : "onboard", event->organization_id);
+	when = json_text(record, deleted ? "deleted_at" : "created_at");
+	if (when != NULL &&
+	    (!clock_parse(&event->occurred_at, when, NULL) ||
 		event->occurred_at > now))
 		event->occurred_at = now;
 	json_incref((json_t *)record);

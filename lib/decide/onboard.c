@@ -67,21 +67,27 @@ status_word(const char *word)
 }
 
 static void
+begin(struct organization *organization, const struct event *event,
+    const char *status)
+{
+	mem_replace(&organization->id, event->organization_id);
+	mem_replace(&organization->status, status);
+	mem_replace(&organization->status_event_id, event->id);
+	organization->status_at = event->occurred_at;
+	organization->created_at = event->occurred_at;
+	organization->known = true;
+}
+
+static void
 learn(struct organization *organization, const struct event *event)
 {
 	const json_t *data = event->data;
 	const char *address = TEXT(data, "owner_email", "ownerEmail", "email",
 	    "owner.email", "billing_email");
 
-	if (!organization->known) {
-		mem_replace(&organization->id, event->organization_id);
-		mem_replace(&organization->status,
+	if (!organization->known)
+		begin(organization, event,
 		    status_word(json_text(data, "status")));
-		mem_replace(&organization->status_event_id, event->id);
-		organization->status_at = event->occurred_at;
-		organization->created_at = event->occurred_at;
-		organization->known = true;
-	}
 	fill_in(&organization->name,
 	    TEXT(data, "name", "organization_name", "organizationName"));
 	fill_in(&organization->owner_name,
@@ -199,13 +205,16 @@ report_no_address(
 	plan_alert(plan, &alert);
 }
 
+/* One nobody knows is remembered too: its insertion may come later. */
 static void delete (
     const struct event *event, struct account *account, struct plan *plan)
 {
+	struct organization *organization = &account->organization;
+
 	plan->outcome = "ignored";
-	if (!account->organization.known)
-		return;
-	account->organization.deleted_at = event->received_at;
+	if (!organization->known)
+		begin(organization, event, "canceled");
+	organization->deleted_at = event->received_at;
 	plan->organization_changed = true;
 	plan->cancel_follow_ups = true;
 }
@@ -220,6 +229,10 @@ decide_onboard(const struct event *event, struct account *account,
 	(void)error;
 	if (strcmp(event->kind, "organization.deleted") == 0) {
 		delete (event, account, plan);
+		return true;
+	}
+	if (organization->deleted_at != 0) {
+		plan->outcome = "ignored";
 		return true;
 	}
 	learn(organization, event);
