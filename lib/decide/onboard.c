@@ -205,6 +205,19 @@ report_no_address(
 	plan_alert(plan, &alert);
 }
 
+static void
+welcome(const struct event *event, struct account *account,
+    const struct conf *conf, const char *redirect, struct plan *plan)
+{
+	const struct organization *organization = &account->organization;
+
+	owe_slack(event, organization, conf, plan);
+	if (organization->owner_email != NULL)
+		owe_mail(event, organization, conf, redirect, plan);
+	else
+		report_no_address(event, account, plan);
+}
+
 /* One nobody knows is remembered too: its insertion may come later. */
 static void delete (
     const struct event *event, struct account *account, struct plan *plan)
@@ -238,12 +251,9 @@ decide_onboard(const struct event *event, struct account *account,
 	learn(organization, event);
 	plan->organization_changed = true;
 	redirect = redirect_url(organization, conf);
-	owe_slack(event, organization, conf, plan);
-	if (organization->owner_email != NULL)
-		owe_mail(event, organization, conf, redirect, plan);
-	else
-		report_no_address(event, account, plan);
 	json_put(plan->result, "redirect", redirect);
+	if (strcmp(organization->status, "canceled") != 0)
+		welcome(event, account, conf, redirect, plan);
 	free(redirect);
 	return true;
 }
