@@ -16,15 +16,18 @@ static const struct follow_up {
 	int64_t days;
 } follow_ups[] = {{"welcome", 0}, {"day_1", 1}, {"day_3", 3}, {"day_7", 7}};
 
-/* The first of several names under which senders know a field. */
+/* The first of several names under which senders know a field; blanks: none. */
 static const char *
 text_of(const json_t *data, const char *const *names)
 {
-	const char *text = NULL;
+	const char *text;
 
-	for (; *names != NULL && text == NULL; names++)
+	for (; *names != NULL; names++) {
 		text = json_text(data, *names);
-	return text;
+		if (text != NULL && text[strspn(text, " \t\r\n")] != '\0')
+			return text;
+	}
+	return NULL;
 }
 
 #define TEXT(data, ...)                                                        \
