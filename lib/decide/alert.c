@@ -83,6 +83,12 @@ find_kind(const char *name)
 	return kind->kind != NULL ? kind : &alert_kinds[0];
 }
 
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static const char *
 subject_of(const struct alert *alert)
 {
@@ -129,6 +135,26 @@ alert_normalize(struct alert *alert)
 		alert->next_command = next_command(kind, alert);
 }
 
+/* An alert of no kind about nobody is told from others by its title. */
+static char *
+fingerprint_of_title(const struct alert *alert)
+{
+	struct buf line = BUF_INIT(1024), text = BUF_INIT(1024);
+	const char *p;
+	char *fingerprint;
+
+	message_line(&line, alert->title, 100);
+	for (p = buf_string(&line); *p != '\0'; p++)
+		if (!is_digit(*p))
+			buf_byte(&text, *p);
+		else if (!is_digit(p[1]))
+			buf_byte(&text, '#');
+	fingerprint = mem_format("%s:%s", alert->kind, buf_string(&text));
+	buf_release(&text);
+	buf_release(&line);
+	return fingerprint;
+}
+
 char *
 alert_fingerprint(const struct alert *alert)
 {
@@ -138,6 +164,8 @@ alert_fingerprint(const struct alert *alert)
 		return mem_copy(alert->key);
 	if (alert->key != NULL)
 		subject = alert->key;
+	if (subject == NULL && strcmp(alert->kind, "alert") == 0)
+		return fingerprint_of_title(alert);
 	return mem_format("%s%s%s", alert->kind, subject != NULL ? ":" : "",
 	    subject != NULL ? subject : "");
 }

@@ -11,15 +11,15 @@
  * What an alert makes us say, and where. Practice: fingerprints and repeats
  * after PagerDuty's and Alertmanager's (facts F41 to F53).
  *
- * An alert's fingerprint is the key it was given, else kind and subject. The
- * same one while open counts up and is told again only after the repeat
- * interval, sooner if it became more severe, never while acknowledged. Alerts
- * of one kind that come within the group interval join in one Slack message
- * that is sent when the interval is over; the first goes at once. An SMS is for
- * critical alerts, one for each kind in the critical repeat interval, up to the
- * day's cap, whose last message says so. In quiet hours what is not critical
- * waits. One that opens and closes more than four times in half an hour is
- * flapping: said once.
+ * An alert's fingerprint is the key it was given, else kind and subject; where
+ * it has none of these, its title, less the numbers in it. The same one while
+ * open counts up and is told again only after the repeat interval, sooner if it
+ * became more severe, never while acknowledged. Alerts of one kind that come
+ * within the group interval join in one Slack message that is sent when the
+ * interval is over; the first goes at once. An SMS is for critical alerts, one
+ * for each kind in the critical repeat interval, up to the day's cap, whose
+ * last message says so. In quiet hours what is not critical waits. One that
+ * opens and closes more than four times in half an hour is flapping: said once.
  */
 #define ALERT_EXAMPLES_MAX 5
 #define ALERT_FLAPPING_CHANGES 4
