@@ -518,19 +518,18 @@ details_of(const json_t *data, const char *first, const char *second)
 static void
 read_failure_report(struct alert *alert, const json_t *data)
 {
+	const char *error = json_text(data, "error");
+	const char *answer = json_text(data, "retellResponse.statusText");
 	int64_t status = 0;
 
 	alert->kind = mem_copy("call.failed");
 	if (json_number(&status, data, "retellResponse.status") &&
 	    ((status >= 401 && status <= 404) || status >= 500))
 		alert->severity = mem_copy("critical");
-	alert->message = mem_format("%s%s%s",
-	    json_text(data, "error") ? json_text(data, "error")
-				     : "The call failed.",
-	    json_text(data, "retellResponse.statusText") ? " Retell: " : "",
-	    json_text(data, "retellResponse.statusText")
-		? json_text(data, "retellResponse.statusText")
-		: "");
+	alert->message =
+	    mem_format("%s%s%s%s", error != NULL ? error : "The call failed",
+		answer != NULL ? " (Retell: " : "",
+		answer != NULL ? answer : "", answer != NULL ? ")" : "");
 	alert->details = details_of(data, "errorDetails", "retellResponse");
 }
 
