@@ -213,11 +213,12 @@ is_news(const struct alert *alert, const struct alert_history *history,
 	return now - history->notified_at >= repeat_s;
 }
 
+/* The moment itself where it is not quiet, or where that was over already. */
 static int64_t
 end_of_quiet(const struct conf *conf, int64_t now)
 {
 	int64_t from = conf->alert_quiet.from_s,
-		until = conf->alert_quiet.until_s, second;
+		until = conf->alert_quiet.until_s, second, end_at;
 	struct tm local;
 	bool quiet;
 
@@ -234,7 +235,8 @@ end_of_quiet(const struct conf *conf, int64_t now)
 	local.tm_hour = (int)(until / 3600);
 	local.tm_min = (int)(until % 3600 / 60);
 	local.tm_sec = 0;
-	return clock_from_local(&local, conf->zone);
+	end_at = clock_from_local(&local, conf->zone);
+	return end_at > now ? end_at : now;
 }
 
 static char *
@@ -396,20 +398,36 @@ say(struct alert_ruling *ruling, const struct conf *conf,
 	message->body = body;
 }
 
+/*
+ * The first of a kind goes at once, others join in one that goes when the
+ * interval is over. What is critical waits no longer than that, whatever the
+ * one it joins is waiting for.
+ */
+static int64_t
+slack_due_at(const struct alert *alert, const struct alert_channel *slack,
+    const struct conf *conf, int64_t now)
+{
+	const int64_t next_at = slack->latest_at + conf->alert_group_s;
+	int64_t due_at = now + alert->wait_s;
+
+	if (slack->waiting_id != 0)
+		due_at = slack->latest_at;
+	else if (slack->latest_at <= now && next_at > now)
+		due_at = next_at;
+	if (is_critical(alert))
+		return due_at > now + conf->alert_group_s ? now : due_at;
+	return slack->waiting_id != 0 ? due_at : end_of_quiet(conf, due_at);
+}
+
 static void
 rule_slack(struct alert_ruling *ruling, const struct alert *alert,
     const struct alert_history *history, const struct conf *conf, int64_t now)
 {
 	const struct alert_channel *slack =
 	    &history->channels[CONF_SLACK_ALERTS];
-	int64_t due_at = now + alert->wait_s;
 
-	if (slack->waiting_id == 0 && slack->latest_at > 0 &&
-	    now - slack->latest_at < conf->alert_group_s)
-		due_at = slack->latest_at + conf->alert_group_s;
-	if (!is_critical(alert) && end_of_quiet(conf, now) > due_at)
-		due_at = end_of_quiet(conf, now);
-	say(ruling, conf, CONF_SLACK_ALERTS, slack->waiting_id, due_at,
+	say(ruling, conf, CONF_SLACK_ALERTS, slack->waiting_id,
+	    slack_due_at(alert, slack, conf, now),
 	    slack_body(alert, history, conf));
 }
 
@@ -418,13 +436,17 @@ rule_sms(struct alert_ruling *ruling, const struct alert *alert,
     const struct alert_history *history, const struct conf *conf, int64_t now)
 {
 	const struct alert_channel *sms = &history->channels[CONF_SMS];
+	int64_t due_at = now;
 
 	if (sms->waiting_id == 0 &&
 	    (history->sms_today >= conf->alert_sms_per_day ||
 		(sms->latest_at > 0 &&
 		    now - sms->latest_at < conf->alert_repeat_critical_s)))
 		return;
-	say(ruling, conf, CONF_SMS, sms->waiting_id, now,
+	if (!is_critical(alert))
+		due_at = sms->waiting_id != 0 ? sms->latest_at
+					      : end_of_quiet(conf, now);
+	say(ruling, conf, CONF_SMS, sms->waiting_id, due_at,
 	    sms_body(alert, history, conf));
 }
 

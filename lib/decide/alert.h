@@ -53,7 +53,7 @@ char *alert_fingerprint(const struct alert *); /* to free */
 /* What went before, as the store knows it. */
 struct alert_channel {
 	int64_t waiting_id; /* a message of this kind not yet tried; 0: none */
-	int64_t latest_at; /* when the latest of this kind was queued */
+	int64_t latest_at; /* when the latest of this kind was or is due */
 };
 
 struct alert_history {
@@ -74,7 +74,7 @@ void alert_history_release(struct alert_history *);
 /* What to do: at most one message a channel. */
 struct alert_message {
 	const struct conf_destination *destination;
-	int64_t replaces_id; /* put the body into this row; 0: a new one */
+	int64_t replaces_id; /* put it into this row; 0: a new one */
 	int64_t due_at;
 	char *body;
 };

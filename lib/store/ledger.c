@@ -546,8 +546,11 @@ write_message(struct db *db, const struct alert *alert,
 	if (message->replaces_id != 0) {
 		*delivery_id = message->replaces_id;
 		return db_run(db, error,
-		    "UPDATE deliveries SET body = $2 WHERE id = $1", "it",
-		    message->replaces_id, message->body);
+		    "UPDATE deliveries SET body = $2, "
+		    "expires_at = expires_at - due_at + $3, due_at = $3 "
+		    "WHERE id = $1",
+		    "iti", message->replaces_id, message->body,
+		    message->due_at);
 	}
 	key = mem_format("alert:%lld:%lld:%s", (long long)id, (long long)count,
 	    message->destination->name);
