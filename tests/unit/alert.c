@@ -278,8 +278,8 @@ fill_conf_of(struct conf *conf, const struct row *row)
 
 	fill_conf(conf);
 	conf->zone = (char *)(uintptr_t)row->zone;
-	conf->alert_quiet_from_s = seconds_of_day(row->quiet_from);
-	conf->alert_quiet_until_s = seconds_of_day(row->quiet_until);
+	conf->alert_quiet.from_s = seconds_of_day(row->quiet_from);
+	conf->alert_quiet.until_s = seconds_of_day(row->quiet_until);
 	if (row->sms_per_day != 0)
 		conf->alert_sms_per_day =
 		    row->sms_per_day > 0 ? row->sms_per_day : 0;

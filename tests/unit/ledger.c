@@ -639,8 +639,8 @@ static void
 test_quiet(void)
 {
 	begin("quiet.db");
-	conf.alert_quiet_from_s = 22 * HOUR; /* it is 22:13:20 */
-	conf.alert_quiet_until_s = 7 * HOUR;
+	conf.alert_quiet.from_s = 22 * HOUR; /* it is 22:13:20 */
+	conf.alert_quiet.until_s = 7 * HOUR;
 	raise_of("e1", "org_1", "error", NOON);
 	is_text(deliveries(), "slack.alerts alert:1:1:slack.alerts +31600",
 	    "quiet: until the morning");
