@@ -43,19 +43,7 @@ bool ledger_flush(struct ledger *, struct error *)
 /* Whether an event recorded here made others happen, which have deliveries. */
 bool ledger_caused(const struct ledger *);
 
-/*
- * Raise an alert inside the caller's transaction; what it points to stays the
- * caller's. *id and *count may be NULL.
- */
-bool ledger_alert(struct db *, struct alert *, const struct conf *, int64_t now,
-    int64_t *id, int64_t *count, struct error *)
-    __attribute__((warn_unused_result));
-
-/*
- * Close the open alert with that fingerprint, or that id where key is NULL, and
- * queue the news for the destinations that heard of it. *resolved is its id, or
- * 0 where none is open, which is no error.
- */
+/* alerts_resolve() as a transaction of its own. */
 bool ledger_resolve(struct ledger *, const char *key, int64_t id,
     const char *by, int64_t now, int64_t *resolved, struct error *)
     __attribute__((warn_unused_result));

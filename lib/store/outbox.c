@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "decide/alert.h"
 #include "decide/breaker.h"
-#include "store/ledger.h"
+#include "store/alerts.h"
 
 struct outbox {
 	struct db *db;
@@ -179,7 +179,7 @@ report(struct outbox *outbox, const char *kind, const char *name,
 	alert.message = mem_format("%s: %s", name, words);
 	if (about != NULL)
 		alert.organization_id = mem_copy(about->organization_id);
-	ok = ledger_alert(
+	ok = alerts_raise(
 	    outbox->db, &alert, outbox->conf, now, NULL, NULL, error);
 	alert_release(&alert);
 	return ok;
