@@ -158,7 +158,7 @@ payment_close_cycle(const struct event *event, struct account *account,
 	mem_replace(&cycle->closed_why, why);
 	plan->dunning_changed = true;
 	plan->cancel_reminders = true;
-	if (is_good_news(why))
+	if (is_good_news(why) && !account->unpaid.known)
 		payment_tell(event, account, &account->owed, cycle, "recovered",
 		    conf, plan);
 }

@@ -64,7 +64,8 @@ struct account {
 	struct lead lead;
 	struct call call; /* the one the event names */
 	struct invoice invoice; /* the one the event names */
-	struct invoice unpaid; /* the oldest other one that failed */
+	struct invoice
+	    unpaid; /* the oldest other failed since the cycle began */
 	struct dunning dunning; /* the open cycle, else the latest one */
 	struct invoice owed; /* the invoice of that cycle */
 	int64_t warned_at; /* first reminder of it delivered; 0: none */

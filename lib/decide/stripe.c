@@ -291,7 +291,8 @@ static void
 mirror_plan(const struct matter *matter)
 {
 	struct organization *organization = matter->organization;
-	const char *plan = stripe_subscription_plan(matter->object);
+	const char *plan =
+	    stripe_subscription_plan(matter->object, organization->plan);
 
 	if (plan == NULL)
 		return;
@@ -577,6 +578,23 @@ is_cycle_of(const struct dunning *cycle, const char *invoice_id)
 	return cycle->known && strcmp(cycle->invoice_id, invoice_id) == 0;
 }
 
+/* What is paid for a subscription that is over brings no plan back. */
+static void
+pay_after_downgrade(const struct matter *matter, bool of_cycle)
+{
+	if (!of_cycle && !pays_something(matter->object))
+		return;
+	if (!is_over(matter->organization->subscription_status)) {
+		payment_restore(
+		    matter->event, matter->account, matter->conf, matter->plan);
+		return;
+	}
+	tell_founder(matter, "payment.after_end", NULL,
+	    mem_format("%s has paid invoice %s after the subscription was "
+		       "over: the plan did not come back by itself.",
+		name_of(matter), matter->event->invoice_id));
+}
+
 static void
 take_payment(const struct matter *matter)
 {
@@ -594,9 +612,7 @@ take_payment(const struct matter *matter)
 	if (is_word(organization->status, "canceled")) {
 		note(matter, "the subscription is over");
 	} else if (is_word(organization->status, "downgraded")) {
-		if (of_cycle || pays_something(matter->object))
-			payment_restore(
-			    matter->event, account, matter->conf, matter->plan);
+		pay_after_downgrade(matter, of_cycle);
 	} else if (of_cycle && cycle->closed_at == 0) {
 		end_cycle(matter, "paid");
 		if (!account->unpaid.known)

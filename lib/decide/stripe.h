@@ -27,10 +27,11 @@ const char *stripe_invoice_subscription(const json_t *invoice);
 bool stripe_invoice_is_first(const json_t *invoice);
 
 /*
- * What one may call the plan of a subscription: metadata.plan, else the first
- * price's lookup key, nickname or id.
+ * The plan of a subscription: metadata.plan, else the first price's lookup key
+ * or nickname, else the plan that is known already, else the price's id.
  */
-const char *stripe_subscription_plan(const json_t *subscription);
+const char *
+stripe_subscription_plan(const json_t *subscription, const char *known);
 
 /* The organization that an object claims to be about. */
 const char *stripe_claim(const json_t *object);

@@ -71,13 +71,17 @@ stripe_invoice_is_first(const json_t *invoice)
 }
 
 const char *
-stripe_subscription_plan(const json_t *subscription)
+stripe_subscription_plan(const json_t *subscription, const char *known)
 {
-	static const char *const paths[] = {"metadata.plan",
+	static const char *const names[] = {"metadata.plan",
 	    "items.data.0.price.lookup_key", "items.data.0.price.nickname",
-	    "plan.nickname", "items.data.0.price", "plan", NULL};
+	    "plan.nickname", NULL};
+	static const char *const ids[] = {"items.data.0.price", "plan", NULL};
+	const char *plan = first_id(subscription, names);
 
-	return first_id(subscription, paths);
+	if (plan == NULL)
+		plan = known;
+	return plan != NULL ? plan : first_id(subscription, ids);
 }
 
 const char *

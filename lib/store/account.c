@@ -139,24 +139,6 @@ take_invoice(struct db_rows *rows, struct invoice *invoice, struct error *error)
 	return db_done(rows, error);
 }
 
-static bool
-load_invoices(struct db *db, const struct event *event,
-    const struct organization *organization, struct account *account,
-    struct error *error)
-{
-	if (event->invoice_id == NULL)
-		return true;
-	return take_invoice(
-		   db_query(db, INVOICE "id = $1", "t", event->invoice_id),
-		   &account->invoice, error) &&
-	    take_invoice(
-		db_query(db,
-		    INVOICE "organization_id = $1 AND state = 'failed' AND "
-			    "id <> $2 ORDER BY failed_at, id LIMIT 1",
-		    "tt", organization->id, event->invoice_id),
-		&account->unpaid, error);
-}
-
 /* The open cycle, else the latest one. */
 static bool
 load_cycle(struct db *db, const char *organization_id, struct dunning *dunning,
@@ -236,6 +218,26 @@ load_dunning(struct db *db, struct account *account, struct error *error)
 	    (dunning->closed_at != 0 || load_conditions(db, account, error));
 }
 
+/* The invoice that the event names, and another that fails beside it. */
+static bool
+load_invoices(struct db *db, const struct event *event, struct account *account,
+    struct error *error)
+{
+	if (event->invoice_id == NULL)
+		return true;
+	return take_invoice(
+		   db_query(db, INVOICE "id = $1", "t", event->invoice_id),
+		   &account->invoice, error) &&
+	    take_invoice(
+		db_query(db,
+		    INVOICE "organization_id = $1 AND state = 'failed' AND "
+			    "id <> $2 AND failed_at >= $3 ORDER BY failed_at, "
+			    "id LIMIT 1",
+		    "tti", account->organization.id, event->invoice_id,
+		    account->dunning.opened_at),
+		&account->unpaid, error);
+}
+
 bool
 account_load(struct db *db, const struct event *event, struct account *account,
     struct error *error)
@@ -252,8 +254,8 @@ account_load(struct db *db, const struct event *event, struct account *account,
 		return false;
 	if (!organization->known)
 		return true;
-	return load_invoices(db, event, organization, account, error) &&
-	    load_dunning(db, account, error);
+	return load_dunning(db, account, error) &&
+	    load_invoices(db, event, account, error);
 }
 
 /* A customer belongs to one organization; a second claim is refused in words.

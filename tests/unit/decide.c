@@ -11,7 +11,8 @@
  *	account  what is held of the organization, the lead before, by the names
  *	         of the columns; what is missing is not known
  *	event    the document: an object, or, where its very bytes matter, a
- *text plan     what comes of it, as show_*() below put it
+ *	         text
+ *	plan     what comes of it, as show_*() below put it
  *
  * A plan names all its members; what it leaves out must not be there. Below
  * that, only what is named is compared, null saying that it is not there. Lists
@@ -56,6 +57,7 @@ static const struct rule {
 } rules[] = {
     {"onboard", event_from_organization, decide_onboard},
     {"alert", understand_alert, decide_alert},
+    {"stripe", event_from_stripe, decide_stripe},
 };
 
 /* The configuration of a case that says nothing of it. */
@@ -77,7 +79,7 @@ static const char *const conf_lines[][2] = {
  * What an account has: a part is a struct within struct account, with the flag
  * in struct plan that has it written. A new field is a row.
  */
-enum field_type { TEXT, TIME, NUMBER };
+enum field_type { TEXT, TIME, NUMBER, FLAG };
 
 struct field {
 	const char *name;
@@ -101,12 +103,44 @@ static const struct field organization_fields[] = {
     FIELD(organization, TEXT, stripe_subscription_id),
     FIELD(organization, TEXT, zone), FIELD(organization, TIME, onboarded_at),
     FIELD(organization, TIME, frozen_at), FIELD(organization, TIME, deleted_at),
-    FIELD(organization, TIME, created_at)};
+    FIELD(organization, TIME, created_at),
+    FIELD(organization, TEXT, subscription_status),
+    FIELD(organization, TIME, subscription_at),
+    FIELD(organization, NUMBER, status_rank)};
 
 static const struct field lead_fields[] = {FIELD(lead, TEXT, id),
     FIELD(lead, TEXT, organization_id), FIELD(lead, TEXT, name),
     FIELD(lead, TEXT, phone), FIELD(lead, TEXT, status),
     FIELD(lead, TIME, status_at), FIELD(lead, TIME, created_at)};
+
+static const struct field call_fields[] = {FIELD(call, TEXT, id),
+    FIELD(call, TEXT, call_id), FIELD(call, TEXT, organization_id),
+    FIELD(call, TEXT, lead_id), FIELD(call, TEXT, state),
+    FIELD(call, TEXT, disconnection_reason), FIELD(call, FLAG, connected),
+    FIELD(call, TIME, placed_at), FIELD(call, TIME, ended_at),
+    FIELD(call, TIME, deadline_at), FIELD(call, NUMBER, duration_ms),
+    FIELD(call, TIME, created_at)};
+
+static const struct field invoice_fields[] = {FIELD(invoice, TEXT, id),
+    FIELD(invoice, TEXT, organization_id), FIELD(invoice, TEXT, state),
+    FIELD(invoice, TIME, state_at), FIELD(invoice, TIME, failed_at),
+    FIELD(invoice, NUMBER, amount_minor), FIELD(invoice, TEXT, currency),
+    FIELD(invoice, TEXT, url), FIELD(invoice, NUMBER, attempts),
+    FIELD(invoice, TIME, next_attempt_at),
+    FIELD(invoice, FLAG, action_required)};
+
+static const struct field dunning_fields[] = {FIELD(dunning, TEXT, id),
+    FIELD(dunning, TEXT, organization_id), FIELD(dunning, TEXT, invoice_id),
+    FIELD(dunning, TIME, opened_at), FIELD(dunning, TEXT, step),
+    FIELD(dunning, TIME, step_at), FIELD(dunning, TIME, closed_at),
+    FIELD(dunning, TEXT, closed_why)};
+
+static const struct field dispute_fields[] = {FIELD(dispute, TEXT, id),
+    FIELD(dispute, TEXT, charge_id), FIELD(dispute, TEXT, customer_id),
+    FIELD(dispute, TIME, opened_at), FIELD(dispute, TIME, closed_at)};
+
+/* One that no rule changes. */
+#define UNCHANGED SIZE_MAX
 
 static const struct part {
 	const char *name;
@@ -121,6 +155,23 @@ static const struct part {
     {"lead", lead_fields, MEMBERS(lead_fields), offsetof(struct account, lead),
 	offsetof(struct account, lead.known),
 	offsetof(struct plan, lead_changed)},
+    {"call", call_fields, MEMBERS(call_fields), offsetof(struct account, call),
+	offsetof(struct account, call.known),
+	offsetof(struct plan, call_changed)},
+    {"invoice", invoice_fields, MEMBERS(invoice_fields),
+	offsetof(struct account, invoice),
+	offsetof(struct account, invoice.known),
+	offsetof(struct plan, invoice_changed)},
+    {"unpaid", invoice_fields, MEMBERS(invoice_fields),
+	offsetof(struct account, unpaid),
+	offsetof(struct account, unpaid.known), UNCHANGED},
+    {"dunning", dunning_fields, MEMBERS(dunning_fields),
+	offsetof(struct account, dunning),
+	offsetof(struct account, dunning.known),
+	offsetof(struct plan, dunning_changed)},
+    {"owed", invoice_fields, MEMBERS(invoice_fields),
+	offsetof(struct account, owed), offsetof(struct account, owed.known),
+	UNCHANGED},
 };
 
 /* Say what is wrong with a case and end: it is the test that is broken. */
@@ -228,6 +279,8 @@ set_field(const char *name, void *part, const struct field *field,
 		*(char **)place = mem_copy(json_string_value(value));
 	else if (field->type == NUMBER && json_is_integer(value))
 		*(int64_t *)place = json_integer_value(value);
+	else if (field->type == FLAG && json_is_boolean(value))
+		*(bool *)place = json_is_true(value);
 	else if (field->type != TIME || !json_is_string(value) ||
 	    !clock_parse(place, json_string_value(value), NULL))
 		broken(name, "account: \"%s\" is of another type", field->name);
@@ -316,24 +369,38 @@ put_body(json_t *object, const char *body)
 }
 
 static json_t *
-show_part(const struct account *account, const struct part *part)
+show_fields(const char *place, const struct field *field, size_t count)
 {
-	const char *place = (const char *)account + part->offset;
-	const struct field *field = part->fields;
 	json_t *shown = json_object();
 	size_t i;
 
-	for (i = 0; i < part->fields_count; i++, field++)
-		if (field->type == TEXT)
+	for (i = 0; i < count; i++, field++)
+		switch (field->type) {
+		case TEXT:
 			put_text(shown, field->name,
 			    *(char *const *)(place + field->offset));
-		else if (field->type == TIME)
+			break;
+		case TIME:
 			put_time(shown, field->name,
 			    *(const int64_t *)(place + field->offset));
-		else
+			break;
+		case NUMBER:
 			json_put_number(shown, field->name,
 			    *(const int64_t *)(place + field->offset));
+			break;
+		case FLAG:
+			json_object_set_new(shown, field->name,
+			    json_boolean(
+				*(const bool *)(place + field->offset)));
+		}
 	return shown;
+}
+
+static json_t *
+show_part(const struct account *account, const struct part *part)
+{
+	return show_fields((const char *)account + part->offset, part->fields,
+	    part->fields_count);
 }
 
 /* Whose value is another in after; null for what is gone. */
@@ -366,7 +433,8 @@ show_account(json_t *shown, json_t *const before[],
 	for (i = 0; i < MEMBERS(parts); i++) {
 		after = show_part(account, &parts[i]);
 		changes = show_changes(before[i], after);
-		if (*(const bool *)((const char *)plan +
+		if (parts[i].changed_offset != UNCHANGED &&
+		    *(const bool *)((const char *)plan +
 			parts[i].changed_offset))
 			json_object_set(shown, parts[i].name, changes);
 		else if (json_object_size(changes) > 0)
@@ -389,6 +457,9 @@ show_event(const struct event *event)
 	put_text(shown, "customer_id", event->customer_id);
 	put_text(shown, "lead_id", event->lead_id);
 	put_text(shown, "call_id", event->call_id);
+	put_text(shown, "invoice_id", event->invoice_id);
+	put_text(shown, "twin_key", event->twin_key);
+	put_text(shown, "twin_of", event->twin_of);
 	put_time(shown, "occurred_at", event->occurred_at);
 	put_time(shown, "received_at", event->received_at);
 	return shown;
@@ -464,7 +535,8 @@ static void
 show_plan(json_t *shown, struct plan *plan, const struct conf *conf,
     const struct event *event)
 {
-	json_t *alerts = json_array(), *skipped = json_array();
+	json_t *alerts = json_array(), *skipped = json_array(),
+	       *resolved = json_array(), *causes = json_array();
 	size_t i;
 
 	for (i = 0; i < plan->alerts_count; i++)
@@ -475,6 +547,23 @@ show_plan(json_t *shown, struct plan *plan, const struct conf *conf,
 		    skipped, json_string(plan->skipped[i]->name));
 	if (plan->cancel_follow_ups)
 		json_object_set_new(shown, "cancel_follow_ups", json_true());
+	if (plan->cancel_reminders)
+		json_object_set_new(shown, "cancel_reminders", json_true());
+	if (plan->opened.known)
+		json_object_set_new(shown, "opened",
+		    show_fields((const char *)&plan->opened, dunning_fields,
+			MEMBERS(dunning_fields)));
+	if (plan->dispute.known)
+		json_object_set_new(shown, "dispute",
+		    show_fields((const char *)&plan->dispute, dispute_fields,
+			MEMBERS(dispute_fields)));
+	for (i = 0; i < plan->resolved_count; i++)
+		json_array_append_new(resolved, json_string(plan->resolved[i]));
+	for (i = 0; i < plan->causes_count; i++)
+		json_array_append_new(
+		    causes, json_string(plan->causes[i].event.id));
+	put_list(shown, "resolved", resolved);
+	put_list(shown, "causes", causes);
 	put_list(shown, "deliveries", show_deliveries(plan));
 	put_list(shown, "alerts", alerts);
 	put_list(shown, "skipped", skipped);
