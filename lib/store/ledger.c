@@ -96,7 +96,7 @@ write_delivery(struct db *db, const struct event *event,
 	    event->received_at);
 }
 
-/* Deliveries that wait for a customer to whom nothing more is to be said. */
+/* What waits for a customer who is told nothing more; not what we are told. */
 static bool
 cancel(struct db *db, const char *organization_id, const char *destination,
     int64_t now, int64_t *cancelled, struct error *error)
@@ -104,7 +104,7 @@ cancel(struct db *db, const char *organization_id, const char *destination,
 	bool ok = db_run(db, error,
 	    "UPDATE deliveries SET state = 'cancelled', settled_at = $1 "
 	    "WHERE organization_id = $2 AND destination = $3 AND "
-	    "state = 'queued'",
+	    "alert_kind IS NULL AND state = 'queued'",
 	    "itt", now, organization_id, destination);
 
 	*cancelled += db_changes(db);

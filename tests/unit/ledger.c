@@ -489,6 +489,31 @@ test_account(void)
 	buf_release(&seen);
 }
 
+static void
+test_cancel(void)
+{
+	begin("cancel.db");
+	conf.destinations[CONF_SMS].configured = false;
+	record_alone("e1",
+	    "{\"mail\":[\"welcome\",\"day_1\"],\"alert\":{\"kind\":"
+	    "\"delivery.held\",\"key\":\"x\",\"avoid\":\"slack.alerts\"}}",
+	    NOON);
+	record_alone(
+	    "e2", "{\"organization\":\"org_2\",\"mail\":[\"day_1\"]}", NOON);
+	record_alone(
+	    "e3", "{\"cancel\":true,\"customer\":\"cus_1\"}", NOON + 9);
+	is_asked("SELECT result FROM events WHERE id = 'e3'",
+	    "{\"event\":\"e3\",\"type\":\"test.happened\",\"outcome\":"
+	    "\"recorded\",\"organization\":\"org_1\",\"status\":\"active\","
+	    "\"deliveries\":0,\"cancelled\":2,\"said\":null}",
+	    "the line says how many were cancelled");
+	is_asked("SELECT group_concat(idempotency_key || ' ' || state || ' ' "
+		 "|| coalesce(settled_at, 0), '; ') FROM deliveries",
+	    "e1:welcome cancelled 1700000009; e1:day_1 cancelled 1700000009; "
+	    "alert:1:1:mail queued 0; e2:day_1 queued 0",
+	    "its own mail, neither another's nor what we are to hear");
+}
+
 /*
  * Alerts.
  */
@@ -663,6 +688,7 @@ main(void)
 	test_locked();
 	test_rehearse();
 	test_account();
+	test_cancel();
 	test_alert();
 	test_resolve();
 	test_storm();
