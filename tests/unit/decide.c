@@ -8,11 +8,10 @@
  *	conf     missing: every destination and link is there. An object: its
  *	         keys ("mail.url") over those; null takes one away. A text: that
  *	         automate.yaml and nothing else
- *	account  what is held of the organization, the lead before, by the names
- *	         of the columns; what is missing is not known
+ *	account  what is held before, as struct account has it: organization,
+ *	         lead …; what is missing is not known
  *	event    the document: an object, or, where its very bytes matter, a
- *	         text
- *	plan     what comes of it, as show_*() below put it
+ *text plan     what comes of it, as show_*() below put it
  *
  * A plan names all its members; what it leaves out must not be there. Below
  * that, only what is named is compared, null saying that it is not there. Lists
@@ -76,8 +75,8 @@ static const char *const conf_lines[][2] = {
 };
 
 /*
- * What an account has: a part is a struct within struct account, with the flag
- * in struct plan that has it written. A new field is a row.
+ * What an account has: parts, each with the flag in struct plan that has it
+ * written, and fields of its own. A new field is a row.
  */
 enum field_type { TEXT, TIME, NUMBER, FLAG };
 
@@ -98,15 +97,15 @@ static const struct field organization_fields[] = {
     FIELD(organization, TEXT, owner_email), FIELD(organization, TEXT, plan),
     FIELD(organization, TEXT, former_plan), FIELD(organization, TEXT, status),
     FIELD(organization, TIME, status_at),
+    FIELD(organization, NUMBER, status_rank),
     FIELD(organization, TEXT, status_event_id),
     FIELD(organization, TEXT, stripe_customer_id),
     FIELD(organization, TEXT, stripe_subscription_id),
-    FIELD(organization, TEXT, zone), FIELD(organization, TIME, onboarded_at),
-    FIELD(organization, TIME, frozen_at), FIELD(organization, TIME, deleted_at),
-    FIELD(organization, TIME, created_at),
     FIELD(organization, TEXT, subscription_status),
-    FIELD(organization, TIME, subscription_at),
-    FIELD(organization, NUMBER, status_rank)};
+    FIELD(organization, TIME, subscription_at), FIELD(organization, TEXT, zone),
+    FIELD(organization, TIME, onboarded_at),
+    FIELD(organization, TIME, frozen_at), FIELD(organization, TIME, deleted_at),
+    FIELD(organization, TIME, created_at)};
 
 static const struct field lead_fields[] = {FIELD(lead, TEXT, id),
     FIELD(lead, TEXT, organization_id), FIELD(lead, TEXT, name),
@@ -125,9 +124,8 @@ static const struct field invoice_fields[] = {FIELD(invoice, TEXT, id),
     FIELD(invoice, TEXT, organization_id), FIELD(invoice, TEXT, state),
     FIELD(invoice, TIME, state_at), FIELD(invoice, TIME, failed_at),
     FIELD(invoice, NUMBER, amount_minor), FIELD(invoice, TEXT, currency),
-    FIELD(invoice, TEXT, url), FIELD(invoice, NUMBER, attempts),
-    FIELD(invoice, TIME, next_attempt_at),
-    FIELD(invoice, FLAG, action_required)};
+    FIELD(invoice, TEXT, url), FIELD(invoice, FLAG, action_required),
+    FIELD(invoice, NUMBER, attempts), FIELD(invoice, TIME, next_attempt_at)};
 
 static const struct field dunning_fields[] = {FIELD(dunning, TEXT, id),
     FIELD(dunning, TEXT, organization_id), FIELD(dunning, TEXT, invoice_id),
@@ -139,39 +137,30 @@ static const struct field dispute_fields[] = {FIELD(dispute, TEXT, id),
     FIELD(dispute, TEXT, charge_id), FIELD(dispute, TEXT, customer_id),
     FIELD(dispute, TIME, opened_at), FIELD(dispute, TIME, closed_at)};
 
-/* One that no rule changes. */
-#define UNCHANGED SIZE_MAX
+static const struct field account_fields[] = {FIELD(account, TIME, warned_at),
+    FIELD(account, FLAG, disputed), FIELD(account, FLAG, all_frozen)};
+
+#define NOT_WRITTEN SIZE_MAX
+#define PART(member, fields, changed)                                          \
+	{                                                                      \
+#member, fields, MEMBERS(fields),                              \
+		    offsetof(struct account, member),                          \
+		    offsetof(struct account, member.known), changed            \
+	}
+#define IF(flag) offsetof(struct plan, flag)
 
 static const struct part {
 	const char *name;
 	const struct field *fields;
-	size_t fields_count;
-	size_t offset, known_offset, changed_offset;
+	size_t fields_count, offset, known_offset, changed_offset;
 } parts[] = {
-    {"organization", organization_fields, MEMBERS(organization_fields),
-	offsetof(struct account, organization),
-	offsetof(struct account, organization.known),
-	offsetof(struct plan, organization_changed)},
-    {"lead", lead_fields, MEMBERS(lead_fields), offsetof(struct account, lead),
-	offsetof(struct account, lead.known),
-	offsetof(struct plan, lead_changed)},
-    {"call", call_fields, MEMBERS(call_fields), offsetof(struct account, call),
-	offsetof(struct account, call.known),
-	offsetof(struct plan, call_changed)},
-    {"invoice", invoice_fields, MEMBERS(invoice_fields),
-	offsetof(struct account, invoice),
-	offsetof(struct account, invoice.known),
-	offsetof(struct plan, invoice_changed)},
-    {"unpaid", invoice_fields, MEMBERS(invoice_fields),
-	offsetof(struct account, unpaid),
-	offsetof(struct account, unpaid.known), UNCHANGED},
-    {"dunning", dunning_fields, MEMBERS(dunning_fields),
-	offsetof(struct account, dunning),
-	offsetof(struct account, dunning.known),
-	offsetof(struct plan, dunning_changed)},
-    {"owed", invoice_fields, MEMBERS(invoice_fields),
-	offsetof(struct account, owed), offsetof(struct account, owed.known),
-	UNCHANGED},
+    PART(organization, organization_fields, IF(organization_changed)),
+    PART(lead, lead_fields, IF(lead_changed)),
+    PART(call, call_fields, IF(call_changed)),
+    PART(invoice, invoice_fields, IF(invoice_changed)),
+    PART(dunning, dunning_fields, IF(dunning_changed)),
+    PART(unpaid, invoice_fields, NOT_WRITTEN),
+    PART(owed, invoice_fields, NOT_WRITTEN),
 };
 
 /* Say what is wrong with a case and end: it is the test that is broken. */
@@ -283,42 +272,45 @@ set_field(const char *name, void *part, const struct field *field,
 		*(bool *)place = json_is_true(value);
 	else if (field->type != TIME || !json_is_string(value) ||
 	    !clock_parse(place, json_string_value(value), NULL))
-		broken(name, "account: \"%s\" is of another type", field->name);
+		broken(name, "\"%s\" is of another type", field->name);
 }
 
 static void
-load_part(const char *name, struct account *account, const struct part *part,
-    const json_t *held)
+load_fields(const char *name, void *place, const struct field *fields,
+    size_t count, const json_t *held)
 {
-	void *place = (char *)account + part->offset;
 	const char *key;
 	json_t *value;
 	size_t i;
 
 	json_object_foreach((json_t *)held, key, value)
 	{
-		for (i = 0; i < part->fields_count; i++)
-			if (strcmp(part->fields[i].name, key) == 0)
-				break;
-		if (i == part->fields_count)
-			broken(name, "%s has no \"%s\"", part->name, key);
-		set_field(name, place, &part->fields[i], value);
+		for (i = 0; i < count && strcmp(fields[i].name, key) != 0; i++)
+			;
+		if (i == count)
+			broken(name, "an account has no \"%s\" there", key);
+		set_field(name, place, &fields[i], value);
 	}
-	*(bool *)((char *)account + part->known_offset) = held != NULL;
 }
 
 static void
 load_account(struct account *account, const char *name, const json_t *held)
 {
-	const char *known[MEMBERS(parts) + 1] = {NULL};
+	json_t *rest = json_object(), *part;
 	size_t i;
 
+	json_object_update(rest, (json_t *)held);
 	for (i = 0; i < MEMBERS(parts); i++) {
-		known[i] = parts[i].name;
-		load_part(name, account, &parts[i],
-		    json_object_get(held, parts[i].name));
+		part = json_object_get(held, parts[i].name);
+		load_fields(name, (char *)account + parts[i].offset,
+		    parts[i].fields, parts[i].fields_count, part);
+		*(bool *)((char *)account + parts[i].known_offset) =
+		    part != NULL;
+		json_object_del(rest, parts[i].name);
 	}
-	check_members(name, held, known);
+	load_fields(
+	    name, account, account_fields, MEMBERS(account_fields), rest);
+	json_decref(rest);
 }
 
 static char *
@@ -329,7 +321,7 @@ event_text_of(const json_t *event)
 }
 
 /*
- * Plan out. Times are RFC 3339, and what is NULL, 0 or empty is left out.
+ * Plan out. Times are RFC 3339; what is NULL, 0, false or empty is left out.
  */
 
 static void
@@ -346,6 +338,20 @@ put_time(json_t *object, const char *name, int64_t moment)
 
 	if (moment != 0)
 		json_put(object, name, clock_format(text, moment));
+}
+
+static void
+put_number(json_t *object, const char *name, int64_t number)
+{
+	if (number != 0)
+		json_put_number(object, name, number);
+}
+
+static void
+put_flag(json_t *object, const char *name, bool flag)
+{
+	if (flag)
+		json_object_set_new(object, name, json_true());
 }
 
 static void
@@ -369,30 +375,28 @@ put_body(json_t *object, const char *body)
 }
 
 static json_t *
-show_fields(const char *place, const struct field *field, size_t count)
+show_fields(const void *part, const struct field *field, size_t count)
 {
 	json_t *shown = json_object();
-	size_t i;
+	const char *place;
 
-	for (i = 0; i < count; i++, field++)
+	for (; count > 0; count--, field++) {
+		place = (const char *)part + field->offset;
 		switch (field->type) {
 		case TEXT:
-			put_text(shown, field->name,
-			    *(char *const *)(place + field->offset));
+			put_text(shown, field->name, *(char *const *)place);
 			break;
 		case TIME:
-			put_time(shown, field->name,
-			    *(const int64_t *)(place + field->offset));
+			put_time(shown, field->name, *(const int64_t *)place);
 			break;
 		case NUMBER:
-			json_put_number(shown, field->name,
-			    *(const int64_t *)(place + field->offset));
+			put_number(shown, field->name, *(const int64_t *)place);
 			break;
 		case FLAG:
-			json_object_set_new(shown, field->name,
-			    json_boolean(
-				*(const bool *)(place + field->offset)));
+			put_flag(shown, field->name, *(const bool *)place);
+			break;
 		}
+	}
 	return shown;
 }
 
@@ -428,14 +432,14 @@ show_account(json_t *shown, json_t *const before[],
     const struct account *account, const struct plan *plan)
 {
 	json_t *after, *changes;
-	size_t i;
+	size_t i, flag;
 
 	for (i = 0; i < MEMBERS(parts); i++) {
 		after = show_part(account, &parts[i]);
 		changes = show_changes(before[i], after);
-		if (parts[i].changed_offset != UNCHANGED &&
-		    *(const bool *)((const char *)plan +
-			parts[i].changed_offset))
+		flag = parts[i].changed_offset;
+		if (flag != NOT_WRITTEN &&
+		    *(const bool *)((const char *)plan + flag))
 			json_object_set(shown, parts[i].name, changes);
 		else if (json_object_size(changes) > 0)
 			json_object_set(
@@ -458,6 +462,7 @@ show_event(const struct event *event)
 	put_text(shown, "lead_id", event->lead_id);
 	put_text(shown, "call_id", event->call_id);
 	put_text(shown, "invoice_id", event->invoice_id);
+	put_flag(shown, "is_claim", event->is_claim);
 	put_text(shown, "twin_key", event->twin_key);
 	put_text(shown, "twin_of", event->twin_of);
 	put_time(shown, "occurred_at", event->occurred_at);
@@ -526,46 +531,76 @@ show_alert(struct alert *alert, const struct conf *conf, int64_t now)
 	put_text(shown, "lead_id", alert->lead_id);
 	put_text(shown, "event_id", alert->event_id);
 	put_text(shown, "avoid", alert->avoid);
+	put_number(shown, "wait_s", alert->wait_s);
 	put_list(shown, "messages", show_messages(alert, conf, now));
 	free(fingerprint);
 	return shown;
+}
+
+static json_t *
+show_alerts(
+    const struct plan *plan, const struct conf *conf, const struct event *event)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < plan->alerts_count; i++)
+		json_array_append_new(list,
+		    show_alert(&plan->alerts[i], conf, event->received_at));
+	return list;
+}
+
+static const char *
+name_of(decide_fn *decide)
+{
+	size_t i;
+
+	for (i = 0; i < MEMBERS(rules); i++)
+		if (rules[i].decide == decide)
+			return rules[i].name;
+	return "?";
+}
+
+static json_t *
+show_causes(const struct plan *plan)
+{
+	json_t *list = json_array(), *shown;
+	size_t i;
+
+	for (i = 0; i < plan->causes_count; i++) {
+		shown = show_event(&plan->causes[i].event);
+		json_put(shown, "rule", name_of(plan->causes[i].decide));
+		json_array_append_new(list, shown);
+	}
+	return list;
 }
 
 static void
 show_plan(json_t *shown, struct plan *plan, const struct conf *conf,
     const struct event *event)
 {
-	json_t *alerts = json_array(), *skipped = json_array(),
-	       *resolved = json_array(), *causes = json_array();
+	json_t *resolved = json_array(), *skipped = json_array();
 	size_t i;
 
-	for (i = 0; i < plan->alerts_count; i++)
-		json_array_append_new(alerts,
-		    show_alert(&plan->alerts[i], conf, event->received_at));
+	for (i = 0; i < plan->resolved_count; i++)
+		json_array_append_new(resolved, json_string(plan->resolved[i]));
 	for (i = 0; i < plan->skipped_count; i++)
 		json_array_append_new(
 		    skipped, json_string(plan->skipped[i]->name));
-	if (plan->cancel_follow_ups)
-		json_object_set_new(shown, "cancel_follow_ups", json_true());
-	if (plan->cancel_reminders)
-		json_object_set_new(shown, "cancel_reminders", json_true());
 	if (plan->opened.known)
 		json_object_set_new(shown, "opened",
-		    show_fields((const char *)&plan->opened, dunning_fields,
+		    show_fields(&plan->opened, dunning_fields,
 			MEMBERS(dunning_fields)));
 	if (plan->dispute.known)
 		json_object_set_new(shown, "dispute",
-		    show_fields((const char *)&plan->dispute, dispute_fields,
+		    show_fields(&plan->dispute, dispute_fields,
 			MEMBERS(dispute_fields)));
-	for (i = 0; i < plan->resolved_count; i++)
-		json_array_append_new(resolved, json_string(plan->resolved[i]));
-	for (i = 0; i < plan->causes_count; i++)
-		json_array_append_new(
-		    causes, json_string(plan->causes[i].event.id));
-	put_list(shown, "resolved", resolved);
-	put_list(shown, "causes", causes);
+	put_flag(shown, "cancel_follow_ups", plan->cancel_follow_ups);
+	put_flag(shown, "cancel_reminders", plan->cancel_reminders);
 	put_list(shown, "deliveries", show_deliveries(plan));
-	put_list(shown, "alerts", alerts);
+	put_list(shown, "alerts", show_alerts(plan, conf, event));
+	put_list(shown, "resolved", resolved);
+	put_list(shown, "causes", show_causes(plan));
 	put_list(shown, "skipped", skipped);
 	if (json_object_size(plan->result) > 0)
 		json_object_set(shown, "result", plan->result);
