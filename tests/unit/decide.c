@@ -10,8 +10,8 @@
  *	         automate.yaml and nothing else
  *	account  what is held before, as struct account has it: organization,
  *	         lead …; what is missing is not known
- *	event    the document: an object, or, where its very bytes matter, a
- *text plan     what comes of it, as show_*() below put it
+ *	event    the document: an object, or a text where its bytes matter
+ *	plan     what comes of it, as show_*() below put it
  *
  * A plan names all its members; what it leaves out must not be there. Below
  * that, only what is named is compared, null saying that it is not there. Lists
