@@ -76,7 +76,6 @@ begin(struct organization *organization, const struct event *event,
 	mem_replace(&organization->id, event->organization_id);
 	mem_replace(&organization->status, status);
 	mem_replace(&organization->status_event_id, event->id);
-	organization->status_at = event->occurred_at;
 	organization->created_at = event->occurred_at;
 	organization->known = true;
 }

@@ -76,13 +76,6 @@ name_of(const struct matter *matter)
 					  : "somebody unknown";
 }
 
-static char *
-unmatched_key(const char *customer_id)
-{
-	return mem_format(
-	    "stripe.unmatched:%s", customer_id != NULL ? customer_id : "");
-}
-
 /*
  * Nobody we know. What names a customer, or an organization to be, waits until
  * that is known; the alert waits too, since at a sign-up many events come
@@ -101,8 +94,8 @@ wait_for_customer(const struct matter *matter)
 	}
 	matter->plan->outcome = "unmatched";
 	alert.kind = mem_copy("stripe.unmatched");
-	alert.key =
-	    unmatched_key(customer != NULL ? customer : event->organization_id);
+	alert.key = stripe_unmatched_key(
+	    customer != NULL ? customer : event->organization_id);
 	alert.message = mem_format("%s is about %s, whom no organization "
 				   "has; it is kept until one does.",
 	    event->kind, customer != NULL ? customer : event->organization_id);
@@ -188,8 +181,6 @@ link_customer(const struct matter *matter)
 	}
 	mem_replace(&organization->stripe_customer_id, customer);
 	matter->plan->organization_changed = true;
-	plan_resolve(matter->plan, unmatched_key(customer));
-	plan_resolve(matter->plan, unmatched_key(organization->id));
 	return true;
 }
 
@@ -360,18 +351,37 @@ mirror_status(const struct matter *matter, const char *status)
 		    PAYMENT_PAST_DUE, matter->plan);
 }
 
+/* Along the life of a subscription, for two events in one second. */
+static int
+stage_of(const char *status)
+{
+	return is_over(status) ? 3 : is_live(status) || status == NULL ? 1 : 2;
+}
+
+static bool
+is_older(const struct matter *matter, const char *status)
+{
+	const struct organization *organization = matter->organization;
+	const int64_t at = matter->event->occurred_at;
+
+	if (is_over(organization->subscription_status))
+		return true;
+	if (is_over(status) || at > organization->subscription_at)
+		return false;
+	return at < organization->subscription_at ||
+	    stage_of(status) < stage_of(organization->subscription_status);
+}
+
 static void
 mirror_subscription(const struct matter *matter)
 {
 	const struct event *event = matter->event;
 	struct organization *organization = matter->organization;
 	const char *status = json_text(matter->object, "status");
-	const bool over = is_over(status);
 
 	if (!follow(matter, status))
 		return;
-	if (is_over(organization->subscription_status) ||
-	    (event->occurred_at < organization->subscription_at && !over)) {
+	if (is_older(matter, status)) {
 		note(matter, "older than what is known");
 		return;
 	}
@@ -533,12 +543,11 @@ fail_payment(const struct matter *matter)
 		note(matter, "the invoice is settled already");
 		return;
 	}
-	if (is_word(organization->status, "canceled")) {
-		note(matter, "the subscription is over");
-		return;
-	}
 	note_failure(matter);
-	if (is_word(organization->status, "downgraded"))
+	if (is_word(organization->status, "canceled"))
+		note(matter, "the subscription is over");
+	if (is_word(organization->status, "canceled") ||
+	    is_word(organization->status, "downgraded"))
 		return;
 	payment_set_status(matter->event, matter->organization, "past_due",
 	    PAYMENT_PAST_DUE, matter->plan);
@@ -595,6 +604,29 @@ pay_after_downgrade(const struct matter *matter, bool of_cycle)
 		name_of(matter), matter->event->invoice_id));
 }
 
+/*
+ * The debt of the cycle is paid, however late that is heard of: active, unless
+ * the subscription has since been past due, which another invoice must be.
+ */
+static void
+recover(const struct matter *matter)
+{
+	struct organization *organization = matter->organization;
+	const bool is_troubled =
+	    is_word(organization->subscription_status, "past_due") ||
+	    is_word(organization->subscription_status, "unpaid");
+
+	if (payment_set_status(matter->event, organization, "active",
+		PAYMENT_PAID, matter->plan) ||
+	    (is_troubled &&
+		organization->subscription_at > matter->event->occurred_at))
+		return;
+	mem_replace(&organization->status, "active");
+	mem_replace(&organization->status_event_id, matter->event->id);
+	organization->status_rank = PAYMENT_PAID;
+	matter->plan->organization_changed = true;
+}
+
 static void
 take_payment(const struct matter *matter)
 {
@@ -616,8 +648,7 @@ take_payment(const struct matter *matter)
 	} else if (of_cycle && cycle->closed_at == 0) {
 		end_cycle(matter, "paid");
 		if (!account->unpaid.known)
-			payment_set_status(matter->event, organization,
-			    "active", PAYMENT_PAID, matter->plan);
+			recover(matter);
 	} else if ((!cycle->known || cycle->closed_at != 0) &&
 	    pays_something(matter->object)) {
 		payment_set_status(matter->event, organization, "active",

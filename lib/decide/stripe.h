@@ -36,4 +36,7 @@ stripe_subscription_plan(const json_t *subscription, const char *known);
 /* The organization that an object claims to be about. */
 const char *stripe_claim(const json_t *object);
 
+/* The fingerprint of the alert about an unknown customer or organization. */
+char *stripe_unmatched_key(const char *id); /* to free */
+
 #endif

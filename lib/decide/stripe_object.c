@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 
 const char *
 stripe_id(const json_t *object, const char *path)
@@ -93,4 +94,10 @@ stripe_claim(const json_t *object)
 	    "subscription_details.metadata.organization_id", NULL};
 
 	return first_id(object, paths);
+}
+
+char *
+stripe_unmatched_key(const char *id)
+{
+	return mem_format("stripe.unmatched:%s", id);
 }

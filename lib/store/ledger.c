@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "decide/stripe.h"
 #include "store/account.h"
 #include "store/alerts.h"
 
@@ -287,6 +288,19 @@ find_unmatched(struct db *db, const struct organization *organization,
 	return db_done(rows, error);
 }
 
+static bool
+resolve_unmatched(
+    struct ledger *ledger, const char *id, int64_t now, struct error *error)
+{
+	char *key = stripe_unmatched_key(id != NULL ? id : "");
+	int64_t alert_id;
+	bool ok = alerts_resolve(ledger->db, key, 0, "its organization",
+	    ledger->conf, now, &alert_id, error);
+
+	free(key);
+	return ok;
+}
+
 /* Decide what waited for this organization, in the order it happened. */
 static bool
 keep_unmatched(struct ledger *ledger, const struct organization *organization,
@@ -310,6 +324,10 @@ keep_unmatched(struct ledger *ledger, const struct organization *organization,
 		line = NULL;
 		ledger->caused = true;
 	}
+	if (ok && unmatched.count > 0)
+		ok = resolve_unmatched(ledger, organization->stripe_customer_id,
+			 now, error) &&
+		    resolve_unmatched(ledger, organization->id, now, error);
 	free(unmatched.bodies);
 	return ok;
 }
