@@ -136,15 +136,16 @@ like "$(cat err)" 'column 12: NUL' 'is shown where it is'
 
 # The environment.
 organization e1
-run env -i "$(command -v automate-onboard)" --dry-run <in
-is_status 0 'an empty environment'
+run env -i AUTOMATE_DATABASE="$DB" "$(command -v automate-onboard)" --later <in
+is_status 0 'an empty environment but for the database'
+organization e2
+for home in '' relative "$SCRATCH/nowhere" "$SCRATCH/in"; do
+	run env HOME="$home" automate-onboard --later <in
+	is_status 0 "no home: \"$home\""
+done
+organization e3
 run env -u HOME automate-onboard --later <in
-is_status 0 'no HOME'
-run env HOME= automate-onboard --later <in
-is_status 0 'an empty HOME'
-run env HOME=relative AUTOMATE_CONFIG= AUTOMATE_DATABASE= \
-	automate-onboard --dry-run <in
-is_status 0 'a relative HOME'
+is_status 0 'no HOME at all'
 run env PATH= "$(command -v automate-onboard)" <in
 is_status 0 'no PATH to find automate-deliver in: it is beside'
 unlike "$(cat err)" 'cannot start' 'and was found'
