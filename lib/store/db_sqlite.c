@@ -449,6 +449,7 @@ start(struct db *db, const char *sql, const char *types, va_list arguments)
 
 	if (rows->sql != NULL) {
 		sqlite3_reset(rows->statement);
+		rows->result = SQLITE_OK;
 		bind(rows, types, arguments);
 	}
 	return rows;
