@@ -247,6 +247,7 @@ settle(struct outbox *outbox, const struct settlement *settlement, int64_t now,
 	const char *name =
 	    outbox->conf->destinations[delivery->destination].name;
 	const char *state = state_after(ruling->verdict);
+	bool ours;
 
 	if (!db_run(outbox->db, error,
 		"UPDATE deliveries SET state = $3, answer = $4, due_at = CASE "
@@ -255,13 +256,16 @@ settle(struct outbox *outbox, const struct settlement *settlement, int64_t now,
 		"NULL, lease_until = NULL WHERE id = $1 AND (state = "
 		"'sending' AND lease_owner = $2 OR $3 = 'done')",
 		"itttii", delivery->id, outbox->owner, state, ruling->reason,
-		ruling->due_at, now) ||
-	    !write_attempt(outbox, settlement, now, error) ||
+		ruling->due_at, now))
+		return false;
+	ours = db_changes(outbox->db) > 0;
+	if (!write_attempt(outbox, settlement, now, error) ||
 	    !step_breaker(outbox, settlement, name, now, error))
 		return false;
 	if (ruling->verdict == RETRY_DEAD)
-		return report(outbox, "delivery.dead", name, delivery,
-		    ruling->reason, now, error);
+		return !ours ||
+		    report(outbox, "delivery.dead", name, delivery,
+			ruling->reason, now, error);
 	if (ruling->verdict != RETRY_GONE)
 		return true;
 	return outbox_hold(outbox, name, ruling->reason, now, error) &&

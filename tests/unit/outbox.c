@@ -682,6 +682,7 @@ main(int argc, char *argv[])
 	test_release();
 	test_killed();
 	test_late("later.db", 'l', "sending 0", "a late \"later\" is not ours");
+	test_late("never.db", 'x', "sending 0", "nor is a late \"never\"");
 	test_late("done.db", 'd', "done 0", "a late \"done\" is true");
 	test_retry();
 	test_cancel();
