@@ -100,6 +100,28 @@ read_file(struct buf *text, const char *path)
 	fclose(file);
 }
 
+/* A line of a script: the path answers with a file of tests/data. */
+static inline void
+add_answer(struct buf *text, const char *path, int status, const char *name)
+{
+	char *file = mem_format("%s/tests/data/%s", receiver_top, name);
+	struct buf body = BUF_INIT(1024 * 1024);
+	size_t i;
+
+	read_file(&body, file);
+	buf_format(text, "%s %d body=", path, status);
+	for (i = 0; i < body.size; i++)
+		if (body.data[i] == '\\')
+			buf_text(text, "\\\\");
+		else if (body.data[i] == '\n')
+			buf_text(text, "\\n");
+		else
+			buf_byte(text, body.data[i]);
+	buf_byte(text, '\n');
+	buf_release(&body);
+	free(file);
+}
+
 /* How often the text stands in what was received. */
 static inline int
 count_requests(const char *text)
