@@ -19,6 +19,7 @@ esac
 PATH=$BUILD:$BUILD/tests:$PATH
 SCRATCH=$(mktemp -d) && SCRATCH=$(cd "$SCRATCH" && pwd -P) && cd "$SCRATCH" ||
 	exit 1
+tap_home=${HOME:-/}
 HOME=$SCRATCH
 DB=$SCRATCH/automate.db
 export PATH HOME
@@ -27,6 +28,7 @@ unset MAKE_WEBHOOK_URL ZAPIER_WEBHOOK_URL BILLING_AUTOMATION_WEBHOOK_URL \
 	NOTION_KB_URL
 for tap_variable in $(env | sed -n 's/^\([A-Z_]*\)=.*/\1/p'); do
 	case $tap_variable in
+	STRIPE_SPEC) ;;
 	AUTOMATE_* | SLACK_* | TWILIO_* | STRIPE_* | RETELL_*)
 		unset "$tap_variable" ;;
 	esac
@@ -155,6 +157,53 @@ start_httpd() {
 	kill_at_exit "$HTTPD"
 	PORT=$(cat port)
 	URL=http://127.0.0.1:$PORT
+}
+
+# Stripe as its own description has it, served by Prism: its address in
+# $STRIPE_API_BASE, exported with a test key; Prism's own words in ./prism.log.
+# The description is $STRIPE_SPEC, else where it lies beside the checkout; it is
+# no part of this tree. Its examples are of both modes, here all of test mode.
+# Prism is installed into the build folder, once. False where there is no
+# description or no npm, with the reason in $prism_missing.
+start_prism() {
+	STRIPE_SPEC=${STRIPE_SPEC:-$TOP/../shared/specs/stripe/openapi.subset.prism.json}
+	prism_missing=
+	if ! [ -r "$STRIPE_SPEC" ]; then
+		prism_missing='no description of Stripe (see STRIPE_SPEC)'
+	elif ! install_prism >npm.log 2>&1; then
+		prism_missing='no Prism, nor npm to install it'
+	fi
+	[ -z "$prism_missing" ] || return 1
+	sed 's/"livemode": *true/"livemode": false/g' "$STRIPE_SPEC" >prism.json
+	env -u NODE_ENV "$PRISM" mock -h 127.0.0.1 -p 0 prism.json \
+		>prism.log 2>&1 &
+	tap_prism=$!
+	kill_at_exit "$tap_prism"
+	wait_for 60 prism_started
+	STRIPE_API_BASE=$(sed -n 's/.*is listening on \(http:[0-9.:/]*\).*/\1/p' \
+		prism.log)
+	if [ -z "$STRIPE_API_BASE" ]; then
+		echo 'Bail out! Prism does not start'
+		sed 's/^/# /' prism.log
+		exit 1
+	fi
+	STRIPE_SECRET_KEY=sk_test_prism
+	export STRIPE_API_BASE STRIPE_SECRET_KEY
+}
+
+# It listens, or has ended.
+prism_started() {
+	grep -q 'is listening on' prism.log || ! kill -0 "$tap_prism"
+}
+
+install_prism() {
+	PRISM=$BUILD/npm/node_modules/.bin/prism
+	[ -x "$PRISM" ] && return
+	HOME=$tap_home npm install --no-save --no-audit --no-fund \
+		--prefix "$BUILD/npm.$$" @stoplight/prism-cli@5.14.2 &&
+		mv "$BUILD/npm.$$" "$BUILD/npm"
+	rm -rf "$BUILD/npm.$$"
+	[ -x "$PRISM" ]
 }
 
 # script LINE...: what the receiver answers from now on.
