@@ -49,6 +49,7 @@ look() {
 	need 'command -v shellcheck' shellcheck ShellCheck shellcheck shellcheck
 	need 'command -v mandoc' mandoc mandoc mandoc mandoc
 	need 'command -v strace' strace strace strace -
+	need 'command -v valgrind' valgrind valgrind valgrind -
 }
 
 look

@@ -5,7 +5,8 @@
 # and is then in a scratch directory of its own, with the fresh commands first
 # in PATH and nothing of the caller's configuration in its environment. It ends
 # with done_testing. BUILD names the build directory (build); KEEP=1 keeps the
-# scratch directory; VALGRIND=1 runs what run() runs under memcheck.
+# scratch directory; VALGRIND=1 runs each command, however it is started, under
+# memcheck, and done_testing says what that found.
 #
 # shellcheck shell=sh
 set -u
@@ -37,6 +38,20 @@ done
 # Never the real one, whatever becomes of a script.
 AUTOMATE_DATABASE=$DB
 export AUTOMATE_DATABASE
+
+# Each command as a script that runs it under memcheck, and what it starts too.
+if [ "${VALGRIND:-0}" = 1 ]; then
+	tap_memcheck="$(command -v valgrind) -q --leak-check=full \
+		--trace-children=yes --log-file=$SCRATCH/memcheck/%p"
+	mkdir memcheck memchecked
+	for tap_command in "$BUILD"/automate-*; do
+		tap_script=memchecked/${tap_command##*/}
+		printf '#!/bin/sh\nexec %s %s "$@"\n' "$tap_memcheck" \
+			"$tap_command" >"$tap_script"
+		chmod 755 "$tap_script"
+	done
+	PATH=$SCRATCH/memchecked:$PATH
+fi
 
 status=0
 tap_count=0
@@ -123,14 +138,7 @@ unlike() {
 # run COMMAND...: its output into ./out and ./err, its status into $status.
 # For a variable of its environment: run env NAME=VALUE COMMAND...
 run() {
-	tap_program=$(command -v "$1")
-	case ${VALGRIND:-0}$tap_program in
-	1"$BUILD"/* | 1*/env)
-		valgrind -q --error-exitcode=99 --leak-check=full \
-			--trace-children=yes "$@" >out 2>err ;;
-	*)
-		"$@" >out 2>err ;;
-	esac
+	"$@" >out 2>err
 	status=$?
 }
 
@@ -284,6 +292,10 @@ skip_all() {
 }
 
 done_testing() {
+	if [ -d "$SCRATCH/memcheck" ]; then
+		is "$(cat "$SCRATCH"/memcheck/* 2>/dev/null)" '' \
+			'memcheck has nothing to say'
+	fi
 	echo "1..$tap_count"
 	exit "$tap_failed"
 }
