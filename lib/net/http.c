@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 
 #define CONNECTIONS_KEPT 1024L
 #define WAIT_MS 60000
+#define NEVER INT64_MAX
 
 #define HEADER_READ 256 /* bytes of a header we look into */
 #define BLANKS " \t\r\n"
@@ -38,7 +41,11 @@ struct http {
 	CURLM *multi;
 	struct transfer *all, *idle, *unsendable;
 	size_t running;
-	volatile sig_atomic_t woken;
+	struct pollfd
+	    *sockets; /* that libcurl waits for; fd -1: a free place */
+	size_t sockets_count;
+	size_t looked_at; /* of these, since the latest poll() */
+	int64_t timer_ms; /* when libcurl wants to be called, whatever comes */
 };
 
 /* libcurl's allocation, as ours: succeeds or ends the process. */
@@ -64,6 +71,49 @@ take_zeroed_memory(size_t count, size_t size)
 	return p;
 }
 
+/* libcurl says what to wait for: at this socket, and until when. */
+
+static int
+note_socket(
+    CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+{
+	struct http *http = data;
+	struct pollfd *place = NULL;
+	size_t i;
+
+	(void)easy;
+	(void)socket_data;
+	for (i = 0; i < http->sockets_count; i++) {
+		if (http->sockets[i].fd == -1)
+			place = &http->sockets[i];
+		if (http->sockets[i].fd == fd)
+			break;
+	}
+	if (i < http->sockets_count)
+		place = &http->sockets[i];
+	else if (place == NULL) {
+		http->sockets = mem_resize(http->sockets, ++http->sockets_count,
+		    sizeof(*http->sockets));
+		place = &http->sockets[i];
+	}
+	place->fd = what == CURL_POLL_REMOVE ? -1 : fd;
+	place->events = (short)((what & CURL_POLL_IN ? POLLIN : 0) |
+	    (what & CURL_POLL_OUT ? POLLOUT : 0));
+	place->revents = 0;
+	return 0;
+}
+
+static int
+note_timer(CURLM *multi, long wait_ms, void *data)
+{
+	struct http *http = data;
+
+	(void)multi;
+	http->timer_ms =
+	    wait_ms < 0 ? NEVER : clock_monotonic_ms() + (int64_t)wait_ms;
+	return 0;
+}
+
 bool
 http_open(struct http **http, struct error *error)
 {
@@ -76,9 +126,14 @@ http_open(struct http **http, struct error *error)
 		multi = curl_multi_init();
 	if (multi == NULL)
 		return error_set(error, ERROR_RETRY, "libcurl does not start");
-	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
 	*http = mem_alloc(sizeof(**http));
 	(*http)->multi = multi;
+	(*http)->timer_ms = NEVER;
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, note_socket);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, *http);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, note_timer);
+	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, *http);
 	return true;
 }
 
@@ -118,6 +173,7 @@ http_close(struct http *http)
 	}
 	curl_multi_cleanup(http->multi);
 	curl_global_cleanup();
+	free(http->sockets);
 	free(http);
 }
 
@@ -400,6 +456,16 @@ set_request(struct transfer *transfer, const struct http_request *request)
 	return failed == CURLE_OK;
 }
 
+/* Have libcurl do what it wants to do by now. */
+static void
+keep_time(struct http *http)
+{
+	int running;
+
+	http->timer_ms = NEVER;
+	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
 void
 http_start(struct http *http, const struct http_request *request, void *tag)
 {
@@ -420,7 +486,9 @@ http_start(struct http *http, const struct http_request *request, void *tag)
 	    set_limits(transfer, request->timeout_ms) && set_once(transfer) &&
 	    set_request(transfer, request) &&
 	    curl_multi_add_handle(http->multi, transfer->easy) == CURLM_OK;
-	if (!transfer->running) {
+	if (transfer->running) {
+		keep_time(http);
+	} else {
 		transfer->next = http->unsendable;
 		http->unsendable = transfer;
 	}
@@ -515,26 +583,67 @@ take_done(struct http *http)
 	return transfer;
 }
 
+/*
+ * Have libcurl look at one of the sockets at which something has come, so that
+ * its answer is known before the next is looked at; false if there is none.
+ */
+static bool
+look(struct http *http)
+{
+	struct pollfd *socket;
+	int running, what;
+
+	while (http->looked_at < http->sockets_count) {
+		socket = &http->sockets[http->looked_at++];
+		if (socket->revents == 0)
+			continue;
+		what = (socket->revents & (POLLIN | POLLHUP) ? CURL_CSELECT_IN
+							     : 0) |
+		    (socket->revents & POLLOUT ? CURL_CSELECT_OUT : 0) |
+		    (socket->revents & (POLLERR | POLLNVAL) ? CURL_CSELECT_ERR
+							    : 0);
+		socket->revents = 0;
+		curl_multi_socket_action(
+		    http->multi, socket->fd, what, &running);
+		return true;
+	}
+	if (http->timer_ms > clock_monotonic_ms())
+		return false;
+	keep_time(http);
+	return true;
+}
+
+/* Wait at the sockets; false if that was cut short. */
+static bool
+wait_until(struct http *http, int64_t end)
+{
+	int64_t left = (end < http->timer_ms ? end : http->timer_ms) -
+	    clock_monotonic_ms();
+	bool ok;
+
+	if (left < 0)
+		left = 0;
+	ok = poll(http->sockets, (nfds_t)http->sockets_count,
+		 (int)(left < WAIT_MS ? left : WAIT_MS)) != -1;
+	http->looked_at = ok ? 0 : http->sockets_count;
+	return ok;
+}
+
 bool
 http_wait(struct http *http, int64_t wait_ms, void **tag, struct answer *answer)
 {
 	const int64_t end = clock_monotonic_ms() + wait_ms;
-	struct transfer *transfer = take_done(http);
-	int64_t left;
-	int count;
+	struct transfer *transfer;
+	bool waited = false;
 
-	while (transfer == NULL) {
-		/* Should these fail, time still ends every request. */
-		curl_multi_perform(http->multi, &count);
-		transfer = take_done(http);
-		left = end - clock_monotonic_ms();
-		if (transfer == NULL && (left <= 0 || http->woken)) {
-			http->woken = 0;
+	while ((transfer = take_done(http)) == NULL) {
+		if (look(http))
+			continue;
+		if (waited && clock_monotonic_ms() >= end)
 			return false;
-		}
-		if (transfer == NULL)
-			curl_multi_poll(http->multi, NULL, 0,
-			    (int)(left < WAIT_MS ? left : WAIT_MS), &count);
+		if (!wait_until(http, end))
+			return false;
+		waited = true;
 	}
 	*tag = transfer->tag;
 	*answer = transfer->answer;
@@ -550,13 +659,6 @@ size_t
 http_running(const struct http *http)
 {
 	return http->running;
-}
-
-void
-http_wakeup(struct http *http)
-{
-	http->woken = 1;
-	curl_multi_wakeup(http->multi);
 }
 
 bool

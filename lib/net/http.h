@@ -65,20 +65,14 @@ void http_start(struct http *, const struct http_request *, void *tag);
 /*
  * Move the requests on until one is done, for at most wait_ms. True: *tag is
  * its tag, *answer its answer, of which the caller releases the body. False:
- * none was done in this time, or http_wakeup() was called. Where none is under
- * way this only waits.
+ * none was done in this time, or before a signal came. Where none is under way
+ * this only waits.
  */
 bool http_wait(struct http *, int64_t wait_ms, void **tag,
     struct answer *answer) __attribute__((warn_unused_result));
 
 /* Requests begun whose answer http_wait() has not returned yet. */
 size_t http_running(const struct http *);
-
-/*
- * Make the http_wait() under way, else the next, return at once. May be called
- * from a signal handler.
- */
-void http_wakeup(struct http *);
 
 /* One request and its answer; false only where http_open() would be. */
 bool http_request(const struct http_request *, struct answer *, struct error *)
