@@ -364,10 +364,18 @@ allocate(size_t size)
 	return mem_resize(NULL, size, 1);
 }
 
-/* Have jansson end the process too, rather than lose a value in silence. */
+/*
+ * Have jansson end the process too, rather than lose a value in silence. Said
+ * once, since a second thread may be at work when it is asked for again.
+ */
 static void
 use_mem(void)
 {
+	static bool used;
+
+	if (used)
+		return;
+	used = true;
 	json_set_alloc_funcs(allocate, free);
 }
 
