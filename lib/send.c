@@ -307,13 +307,12 @@ take_answer(
 static bool
 put_back(struct sending *sending, struct lane *lane, struct error *error)
 {
-	bool ok = true;
+	const size_t count = queued(lane);
+	struct delivery **rows = lane->queue + lane->first;
 
-	while (queued(lane) > 0)
-		if (!outbox_release(
-			sending->outbox, lane->queue[lane->first++], error))
-			ok = false;
-	return ok;
+	lane->first = lane->count;
+	return count == 0 ||
+	    outbox_release(sending->outbox, rows, count, error);
 }
 
 static void

@@ -422,18 +422,32 @@ outbox_step(struct outbox *outbox, struct settlement *settlements,
 	return true;
 }
 
-bool
-outbox_release(
-    struct outbox *outbox, struct delivery *delivery, struct error *error)
+static bool
+release(
+    struct outbox *outbox, const struct delivery *delivery, struct error *error)
 {
-	bool ok = db_run(outbox->db, error,
+	return db_run(outbox->db, error,
 	    "UPDATE deliveries SET state = 'queued', attempts = attempts - 1, "
 	    "lease_owner = NULL, lease_until = NULL WHERE id = $1 AND state = "
 	    "'sending' AND lease_owner = $2",
 	    "it", delivery->id, outbox->owner);
+}
 
-	delivery_free(delivery);
-	return ok;
+bool
+outbox_release(struct outbox *outbox, struct delivery *const *deliveries,
+    size_t count, struct error *error)
+{
+	bool ok = count == 0 || db_begin(outbox->db, error);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		ok = ok && release(outbox, deliveries[i], error);
+		delivery_free(deliveries[i]);
+	}
+	if (count == 0 || (ok && db_commit(outbox->db, error)))
+		return true;
+	db_rollback(outbox->db);
+	return false;
 }
 
 #define ROW_COLUMNS                                                            \

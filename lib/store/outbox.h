@@ -60,9 +60,9 @@ bool outbox_step(struct outbox *, struct settlement *, size_t settlements_count,
     struct delivery ***claimed, size_t *claimed_count, struct error *)
     __attribute__((warn_unused_result));
 
-/* Give a claimed row back unsent; the attempt does not count. Frees it. */
-bool outbox_release(struct outbox *, struct delivery *, struct error *)
-    __attribute__((warn_unused_result));
+/* Give claimed rows back unsent; the attempts do not count. Frees them. */
+bool outbox_release(struct outbox *, struct delivery *const *, size_t count,
+    struct error *) __attribute__((warn_unused_result));
 
 /* A row for people. */
 struct outbox_row {

@@ -355,14 +355,18 @@ static void
 test_release(void)
 {
 	struct outbox *outbox = begin("release.db");
+	struct delivery *rows[2];
 
 	owe("mail", "m1", NOON);
-	ok(outbox_release(outbox, claim_one(outbox, CONF_MAIL, NOON), &error),
-	    "given back unsent");
-	is_asked("SELECT state || ' ' || attempts || ' ' || "
+	owe("mail", "m2", NOON);
+	rows[0] = claim_one(outbox, CONF_MAIL, NOON);
+	rows[1] = claim_one(outbox, CONF_MAIL, NOON);
+	ok(outbox_release(outbox, rows, 2, &error), "given back unsent");
+	is_asked("SELECT DISTINCT state || ' ' || attempts || ' ' || "
 		 "coalesce(lease_owner, '-') FROM deliveries",
-	    "queued 0 -", "as if it had never been taken");
-	is_claimed(outbox, 8, NOON, "m1/1", "and taken again");
+	    "queued 0 -", "as if they had never been taken");
+	is_claimed(outbox, 8, NOON, "m1/1 m2/1", "and taken again");
+	ok(outbox_release(outbox, NULL, 0, &error), "or none at all");
 	outbox_close(outbox);
 }
 
