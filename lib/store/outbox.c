@@ -12,11 +12,22 @@
 #include "decide/breaker.h"
 #include "store/alerts.h"
 
+#define RECOVER_MS 1000
+
+/* A destination as its row has it; read once in a transaction. */
+struct health {
+	bool known, changed;
+	bool held;
+	struct breaker breaker;
+};
+
 struct outbox {
 	struct db *db;
 	const struct conf *conf;
 	int senders;
 	char owner[24];
+	int64_t recover_at_ms; /* when to look for senders that are gone */
+	struct health healths[CONF_DESTINATIONS];
 };
 
 static bool
@@ -125,21 +136,22 @@ recover(struct outbox *outbox, int64_t now, struct error *error)
 		"it", now, outbox->owner);
 }
 
-struct health {
-	struct breaker breaker;
-	bool held;
-};
-
 static bool
-load_health(
-    struct db *db, const char *name, struct health *health, struct error *error)
+load_health(struct outbox *outbox, int destination, struct health **result,
+    struct error *error)
 {
-	struct db_rows *rows = db_query(db,
+	struct health *health = &outbox->healths[destination];
+	struct db_rows *rows;
+
+	*result = health;
+	if (health->known)
+		return true;
+	rows = db_query(outbox->db,
 	    "SELECT failures, open_until, probe_s, held_at IS NOT NULL FROM "
 	    "destinations WHERE name = $1",
-	    "t", name);
-
+	    "t", outbox->conf->destinations[destination].name);
 	memset(health, 0, sizeof(*health));
+	health->known = true;
 	if (db_next(rows)) {
 		health->breaker.failures = db_int(rows, 0);
 		health->breaker.open_until = db_int(rows, 1);
@@ -160,6 +172,23 @@ write_breaker(struct db *db, const char *name, const struct breaker *breaker,
 	    "probe_s = excluded.probe_s",
 	    "tiii", name, breaker->failures, breaker->open_until,
 	    breaker->probe_s);
+}
+
+static bool
+write_healths(struct outbox *outbox, struct error *error)
+{
+	const struct health *health;
+	int i;
+
+	for (i = 0; i < CONF_DESTINATIONS; i++) {
+		health = &outbox->healths[i];
+		if (health->changed &&
+		    !write_breaker(outbox->db,
+			outbox->conf->destinations[i].name, &health->breaker,
+			error))
+			return false;
+	}
+	return true;
 }
 
 /* Tell of a destination's trouble elsewhere; of trouble with that, nowhere. */
@@ -189,25 +218,23 @@ static bool
 step_breaker(struct outbox *outbox, const struct settlement *settlement,
     const char *name, int64_t now, struct error *error)
 {
-	struct health health;
+	const struct delivery *delivery = settlement->delivery;
+	const bool fault = settlement->ruling.destination_fault;
+	struct health *health;
 	enum breaker_change change;
-	bool fault = settlement->ruling.destination_fault;
 
-	if (!load_health(outbox->db, name, &health, error))
+	if (!load_health(outbox, (int)delivery->destination, &health, error))
 		return false;
-	if (!fault && health.breaker.failures == 0)
+	if (!fault && health->breaker.failures == 0)
 		return true;
-	change = breaker_step(&health.breaker, fault, now);
-	if (!write_breaker(outbox->db, name, &health.breaker, error))
-		return false;
+	change = breaker_step(&health->breaker, fault, now);
+	health->changed = true;
 	if (change == BREAKER_OPENED)
-		return report(outbox, "delivery.breaker_open", name,
-		    settlement->delivery, settlement->ruling.reason, now,
-		    error);
+		return report(outbox, "delivery.breaker_open", name, delivery,
+		    settlement->ruling.reason, now, error);
 	if (change == BREAKER_CLOSED)
-		return report(outbox, "delivery.breaker_closed", name,
-		    settlement->delivery, "deliveries go out again", now,
-		    error);
+		return report(outbox, "delivery.breaker_closed", name, delivery,
+		    "deliveries go out again", now, error);
 	return true;
 }
 
@@ -268,6 +295,7 @@ settle(struct outbox *outbox, const struct settlement *settlement, int64_t now,
 			ruling->reason, now, error);
 	if (ruling->verdict != RETRY_GONE)
 		return true;
+	outbox->healths[delivery->destination].held = true;
 	return outbox_hold(outbox, name, ruling->reason, now, error) &&
 	    report(outbox, "delivery.held", name, delivery, ruling->reason, now,
 		error);
@@ -285,43 +313,61 @@ read_delivery(struct db_rows *rows, int destination)
 	delivery->body = mem_copy(db_text(rows, 3));
 	delivery->alert_kind = mem_copy(db_text(rows, 4));
 	delivery->organization_id = mem_copy(db_text(rows, 5));
-	delivery->number = db_int(rows, 6) + 1;
+	delivery->number = db_int(rows, 6);
 	delivery->expires_at = db_int(rows, 7);
+	delivery->due_at = db_int(rows, 8);
 	return delivery;
 }
 
 struct claim {
 	struct delivery **list;
-	size_t count;
+	size_t count, room;
 };
 
+static void
+add_claim(struct claim *claim, struct delivery *delivery)
+{
+	if (claim->count == claim->room) {
+		claim->room = claim->room * 2 + 64;
+		claim->list =
+		    mem_resize(claim->list, claim->room, sizeof(*claim->list));
+	}
+	claim->list[claim->count++] = delivery;
+}
+
+static int
+compare_due(const void *one, const void *other)
+{
+	const struct delivery *a = *(struct delivery *const *)one;
+	const struct delivery *b = *(struct delivery *const *)other;
+
+	if (a->due_at != b->due_at)
+		return a->due_at < b->due_at ? -1 : 1;
+	return a->id < b->id ? -1 : 1;
+}
+
+/* RETURNING gives them in any order. */
 static bool
 claim_lane(struct outbox *outbox, int destination, int64_t room,
     const char *event_id, int64_t now, struct claim *claim, struct error *error)
 {
 	struct db_rows *rows = db_query(outbox->db,
-	    "SELECT id, idempotency_key, step, body, alert_kind, "
-	    "organization_id, attempts, expires_at FROM deliveries WHERE "
-	    "state = 'queued' AND destination = $1 AND due_at <= $2 AND "
-	    "($3 IS NULL OR event_id = $3) ORDER BY due_at, id LIMIT $4",
-	    "titi", outbox->conf->destinations[destination].name, now, event_id,
-	    room);
-	size_t first = claim->count, i;
-	bool ok;
+	    "UPDATE deliveries SET state = 'sending', attempts = attempts + 1, "
+	    "lease_owner = $5, lease_until = $6 WHERE id IN (SELECT id FROM "
+	    "deliveries WHERE state = 'queued' AND destination = $1 AND "
+	    "due_at <= $2 AND ($3 IS NULL OR event_id = $3) ORDER BY due_at, "
+	    "id LIMIT $4) RETURNING id, idempotency_key, step, body, "
+	    "alert_kind, organization_id, attempts, expires_at, due_at",
+	    "tititi", outbox->conf->destinations[destination].name, now,
+	    event_id, room, outbox->owner, now + OUTBOX_LEASE_S);
+	const size_t first = claim->count;
 
-	while (db_next(rows)) {
-		claim->list = mem_resize(
-		    claim->list, claim->count + 1, sizeof(*claim->list));
-		claim->list[claim->count++] = read_delivery(rows, destination);
-	}
-	ok = db_done(rows, error);
-	for (i = first; ok && i < claim->count; i++)
-		ok = db_run(outbox->db, error,
-		    "UPDATE deliveries SET state = 'sending', lease_owner = "
-		    "$2, lease_until = $3, attempts = $4 WHERE id = $1",
-		    "itii", claim->list[i]->id, outbox->owner,
-		    now + OUTBOX_LEASE_S, claim->list[i]->number);
-	return ok;
+	while (db_next(rows))
+		add_claim(claim, read_delivery(rows, destination));
+	if (claim->count > first)
+		qsort(claim->list + first, claim->count - first,
+		    sizeof(*claim->list), compare_due);
+	return db_done(rows, error);
 }
 
 static bool
@@ -342,24 +388,23 @@ claim_all(struct outbox *outbox, struct outbox_lane *lanes,
     const char *event_id, int64_t now, struct claim *claim, struct error *error)
 {
 	const struct conf_destination *destination;
-	struct health health;
+	const struct breaker *breaker;
+	struct health *health;
 	int64_t room;
 	bool probed;
 	int i;
 
-	if (!recover(outbox, now, error))
-		return false;
 	for (i = 0; i < CONF_DESTINATIONS; i++) {
 		destination = &outbox->conf->destinations[i];
-		if (!load_health(outbox->db, destination->name, &health, error))
+		if (!load_health(outbox, i, &health, error))
 			return false;
-		lanes[i].blocked =
-		    health.held || health.breaker.open_until != 0;
+		breaker = &health->breaker;
+		lanes[i].blocked = health->held || breaker->open_until != 0;
 		room = (int64_t)lanes[i].room;
-		if (health.held || !destination->configured ||
-		    !breaker_lets(&health.breaker, now) || room == 0)
+		if (health->held || !destination->configured ||
+		    !breaker_lets(breaker, now) || room == 0)
 			continue;
-		if (health.breaker.open_until != 0) {
+		if (breaker->open_until != 0) {
 			if (!is_probed(
 				outbox, destination->name, &probed, error))
 				return false;
@@ -386,13 +431,26 @@ is_work(struct outbox *outbox, int64_t now, bool *work, struct error *error)
 	return db_done(rows, error);
 }
 
+/* Where there is nothing to settle, what a dead sender held may be all. */
+static bool
+recover_now_and_then(
+    struct outbox *outbox, bool idle, int64_t now, struct error *error)
+{
+	const int64_t now_ms = clock_monotonic_ms();
+
+	if (!idle && now_ms < outbox->recover_at_ms)
+		return true;
+	outbox->recover_at_ms = now_ms + RECOVER_MS;
+	return recover(outbox, now, error);
+}
+
 bool
 outbox_step(struct outbox *outbox, struct settlement *settlements,
     size_t settlements_count, struct outbox_lane lanes[CONF_DESTINATIONS],
     const char *event_id, int64_t now, struct delivery ***claimed,
     size_t *claimed_count, struct error *error)
 {
-	struct claim claim = {NULL, 0};
+	struct claim claim = {NULL, 0, 0};
 	bool ok, work = true;
 	size_t i;
 
@@ -401,10 +459,13 @@ outbox_step(struct outbox *outbox, struct settlement *settlements,
 	ok = settlements_count > 0 || is_work(outbox, now, &work, error);
 	if (!ok || !work)
 		return ok;
+	memset(outbox->healths, 0, sizeof(outbox->healths));
 	ok = db_begin(outbox->db, error);
 	for (i = 0; ok && i < settlements_count; i++)
 		ok = settle(outbox, &settlements[i], now, error);
-	ok = ok && claim_all(outbox, lanes, event_id, now, &claim, error) &&
+	ok = ok && write_healths(outbox, error) &&
+	    recover_now_and_then(outbox, settlements_count == 0, now, error) &&
+	    claim_all(outbox, lanes, event_id, now, &claim, error) &&
 	    db_commit(outbox->db, error);
 	if (!ok) {
 		db_rollback(outbox->db);

@@ -28,7 +28,8 @@ void outbox_close(struct outbox *);
 
 /* A claimed row. Owned by the claimer until it is settled or released. */
 struct delivery {
-	int64_t id, number, expires_at; /* number: of this attempt, from 1 */
+	int64_t id, number; /* of this attempt, from 1 */
+	int64_t due_at, expires_at;
 	enum conf_destination_index destination;
 	char *key, *step, *body, *alert_kind, *organization_id;
 	bool plain; /* sent again as text alone */
