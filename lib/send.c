@@ -1,6 +1,8 @@
 #include "send.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,12 +14,12 @@
 #include "net/http.h"
 #include "net/stripe.h"
 
-#define SETTLE_MS 20 /* how long an answer waits for company, at least */
-#define SETTLE_MS_MAX 500
+#define SETTLE_MS 20 /* how long an answer waits for company */
 #define ROUNDS_MAX 16
 #define SETTLE_MAX 1024
 #define ANSWER_KEPT 1024
 #define IDLE_MS 200
+#define ASIDE_MS 5 /* how often to see whether the transaction is done */
 
 /* What is claimed for one destination and not yet sent. */
 struct lane {
@@ -28,16 +30,40 @@ struct lane {
 	int64_t wait_until; /* asked for by the receiver */
 };
 
+struct answers {
+	struct settlement settlements[SETTLE_MAX];
+	size_t count;
+	int64_t since_ms; /* when the first came */
+};
+
+/* A transaction: what it is to settle and to claim, and what came of it. */
+struct step {
+	struct outbox *outbox;
+	struct answers answers;
+	struct outbox_lane lanes[CONF_DESTINATIONS];
+	const char *event_id;
+	struct delivery **claimed;
+	size_t claimed_count;
+	struct error error;
+	bool ok;
+	atomic_bool done;
+};
+
+/*
+ * A disk may take longer to keep a transaction than a receiver to answer. So
+ * while requests are under way, the transaction goes on aside, in a thread, and
+ * its step is that thread's alone until it has been joined: so is the outbox.
+ */
 struct sending {
 	struct outbox *outbox;
 	const struct conf *conf;
 	struct http *http;
 	const char *event_id;
 	struct lane lanes[CONF_DESTINATIONS];
-	struct settlement settlements[SETTLE_MAX];
-	size_t settled;
-	int64_t settled_since_ms;
-	int64_t settle_ms; /* ten times what the latest transaction took */
+	struct answers answers; /* not settled yet */
+	struct step step;
+	pthread_t thread;
+	bool aside; /* the thread is there */
 	struct send_count *count;
 };
 
@@ -282,7 +308,8 @@ take_answer(
 	    .expires_at = delivery->expires_at,
 	    .chance = dice(),
 	    .plain = delivery->plain};
-	struct settlement *settlement = &sending->settlements[sending->settled];
+	struct answers *answers = &sending->answers;
+	struct settlement *settlement = &answers->settlements[answers->count];
 
 	lane->running--;
 	memset(settlement, 0, sizeof(*settlement));
@@ -294,8 +321,8 @@ take_answer(
 		buf_release(&answer->body);
 		return;
 	}
-	if (sending->settled++ == 0)
-		sending->settled_since_ms = clock_monotonic_ms();
+	if (answers->count++ == 0)
+		answers->since_ms = clock_monotonic_ms();
 	settlement->delivery = delivery;
 	settlement->status = answer->status;
 	settlement->took_ms = answer->took_ms;
@@ -320,43 +347,103 @@ append(struct sending *sending, struct delivery *delivery)
 {
 	struct lane *lane = &sending->lanes[delivery->destination];
 
-	if (lane->first == lane->count)
-		lane->first = lane->count = 0;
+	if (lane->first > queued(lane)) {
+		memcpy(lane->queue, lane->queue + lane->first,
+		    queued(lane) * sizeof(*lane->queue));
+		lane->count = queued(lane);
+		lane->first = 0;
+	}
 	lane->queue =
 	    mem_resize(lane->queue, lane->count + 1, sizeof(*lane->queue));
 	lane->queue[lane->count++] = delivery;
 }
 
-/* Settle and claim in one transaction. */
-static bool
-step(struct sending *sending, size_t *claimed_count, struct error *error)
+static void
+prepare_step(struct sending *sending)
 {
-	struct outbox_lane lanes[CONF_DESTINATIONS] = {{0}};
-	const int64_t start_ms = clock_monotonic_ms();
-	struct delivery **claimed;
-	bool ok;
+	struct step *step = &sending->step;
+	const size_t count = sending->answers.count;
 	size_t i;
 
+	step->outbox = sending->outbox;
+	step->event_id = sending->event_id;
+	memcpy(step->answers.settlements, sending->answers.settlements,
+	    count * sizeof(struct settlement));
+	step->answers.count = count;
+	sending->answers.count = 0;
+	memset(step->lanes, 0, sizeof(step->lanes));
 	for (i = 0; i < CONF_DESTINATIONS; i++)
-		lanes[i].room = room_of(&sending->lanes[i]);
-	if (!outbox_step(sending->outbox, sending->settlements,
-		sending->settled, lanes, sending->event_id, clock_now(),
-		&claimed, claimed_count, error))
+		step->lanes[i].room = room_of(&sending->lanes[i]);
+	atomic_store(&step->done, false);
+}
+
+static void *
+take_step(void *data)
+{
+	struct step *step = data;
+
+	step->ok = outbox_step(step->outbox, step->answers.settlements,
+	    step->answers.count, step->lanes, step->event_id, clock_now(),
+	    &step->claimed, &step->claimed_count, &step->error);
+	atomic_store(&step->done, true);
+	return NULL;
+}
+
+/* Queue what was claimed, or give it back where its destination fails. */
+static bool
+finish_step(struct sending *sending, struct error *error)
+{
+	struct step *step = &sending->step;
+	bool ok = true;
+	size_t i;
+
+	if (!step->ok) {
+		*error = step->error;
 		return false;
-	sending->settled = 0;
-	sending->settle_ms = 10 * (clock_monotonic_ms() - start_ms);
-	if (sending->settle_ms < SETTLE_MS)
-		sending->settle_ms = SETTLE_MS;
-	if (sending->settle_ms > SETTLE_MS_MAX)
-		sending->settle_ms = SETTLE_MS_MAX;
-	for (i = 0; i < *claimed_count; i++)
-		append(sending, claimed[i]);
-	free(claimed);
-	ok = true;
+	}
+	for (i = 0; i < step->claimed_count; i++)
+		append(sending, step->claimed[i]);
+	free(step->claimed);
 	for (i = 0; i < CONF_DESTINATIONS; i++)
-		if (lanes[i].blocked && queued(&sending->lanes[i]) > 1)
+		if (step->lanes[i].blocked && queued(&sending->lanes[i]) > 1)
 			ok = put_back(sending, &sending->lanes[i], error) && ok;
 	return ok;
+}
+
+/* Settle and claim in one transaction. */
+static bool
+step_now(struct sending *sending, size_t *claimed_count, struct error *error)
+{
+	prepare_step(sending);
+	take_step(&sending->step);
+	*claimed_count = sending->step.ok ? sending->step.claimed_count : 0;
+	return finish_step(sending, error);
+}
+
+/* The same aside; signals are for the thread that waits for answers. */
+static bool
+step_aside(struct sending *sending, struct error *error)
+{
+	sigset_t all, before;
+
+	prepare_step(sending);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sending->aside = pthread_create(&sending->thread, NULL, take_step,
+			     &sending->step) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (sending->aside)
+		return true;
+	take_step(&sending->step);
+	return finish_step(sending, error);
+}
+
+static bool
+join_step(struct sending *sending, struct error *error)
+{
+	pthread_join(sending->thread, NULL);
+	sending->aside = false;
+	return finish_step(sending, error);
 }
 
 static size_t
@@ -369,49 +456,41 @@ waiting(const struct sending *sending)
 	return count;
 }
 
-static bool
-runs_low(const struct sending *sending)
-{
-	const struct lane *lane;
-	size_t i;
-
-	for (i = 0; i < CONF_DESTINATIONS; i++) {
-		lane = &sending->lanes[i];
-		if (lane->running > 0 &&
-		    (int64_t)queued(lane) < lane->destination->concurrency)
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_time_to_settle(const struct sending *sending)
-{
-	int64_t age_ms;
-
-	if (sending->settled == 0)
-		return false;
-	age_ms = clock_monotonic_ms() - sending->settled_since_ms;
-	return age_ms >= sending->settle_ms ||
-	    sending->settled > SETTLE_MAX / 2 ||
-	    http_running(sending->http) == 0 ||
-	    (runs_low(sending) && sending->settled >= 64);
-}
-
+/* Take an answer, if one comes in time. */
 static void
 collect(struct sending *sending, int64_t wait_ms)
 {
 	struct answer answer = {0};
 	void *tag;
 
-	if (sending->settled > 0 && wait_ms > SETTLE_MS)
+	if (sending->aside && wait_ms > ASIDE_MS)
+		wait_ms = ASIDE_MS;
+	else if (sending->answers.count > 0 && wait_ms > SETTLE_MS)
 		wait_ms = SETTLE_MS;
-	while (sending->settled < SETTLE_MAX &&
-	    http_wait(sending->http, wait_ms, &tag, &answer)) {
+	if (http_wait(sending->http, wait_ms, &tag, &answer))
 		take_answer(sending, tag, &answer);
-		memset(&answer, 0, sizeof(answer));
-		wait_ms = 0;
-	}
+}
+
+/* See to the transactions: one ends, one begins. */
+static bool
+settle(struct sending *sending, struct error *error)
+{
+	const struct answers *answers = &sending->answers;
+	const bool full = answers->count == SETTLE_MAX;
+	const bool idle = http_running(sending->http) == 0;
+	size_t claimed;
+
+	if (sending->aside &&
+	    (idle || full || atomic_load(&sending->step.done)) &&
+	    !join_step(sending, error))
+		return false;
+	if (sending->aside || answers->count == 0)
+		return true;
+	if (idle)
+		return step_now(sending, &claimed, error);
+	if (full || clock_monotonic_ms() - answers->since_ms >= SETTLE_MS)
+		return step_aside(sending, error);
+	return true;
 }
 
 static bool
@@ -420,21 +499,22 @@ loop(struct sending *sending, send_progress *progress, struct error *error)
 	size_t claimed;
 	int64_t wait_ms;
 
-	if (!step(sending, &claimed, error))
+	if (!step_now(sending, &claimed, error))
 		return false;
 	for (;;) {
 		wait_ms = start_some(sending);
-		if (http_running(sending->http) == 0 && sending->settled == 0 &&
+		if (http_running(sending->http) == 0 &&
 		    (waiting(sending) == 0 || stopped)) {
-			if (stopped || !step(sending, &claimed, error))
-				return stopped != 0;
+			if (stopped)
+				return true;
+			if (!step_now(sending, &claimed, error))
+				return false;
 			if (claimed == 0)
 				return true;
 			continue;
 		}
 		collect(sending, wait_ms);
-		if (is_time_to_settle(sending) &&
-		    !step(sending, &claimed, error))
+		if (!settle(sending, error))
 			return false;
 		if (progress != NULL)
 			progress(sending->count, (int64_t)waiting(sending));

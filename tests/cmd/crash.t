@@ -59,4 +59,21 @@ done
 ok "a delivery run was killed at $((n - 1)) calls" [ $n -gt 10 ]
 is "$broken" '' 'each time the next run delivered both and left nothing'
 echo "# $twice of these kills fell between an answer and its settling"
+
+# What was answered is kept while other answers are waited for.
+settled() {
+	[ "$(sql "SELECT count(*) FROM deliveries WHERE state = 'done'")" = 1 ]
+}
+fresh
+script '/slack-customers 200 hang' '/mail 200'
+automate-onboard --later <in >out 2>&1
+automate-deliver >out 2>&1 &
+hanging=$!
+ok 'an answer is kept while another is waited for' wait_for 20 settled
+kill -9 $hanging
+wait $hanging 2>/dev/null
+script '/slack-customers 200 body=ok' '/mail 200'
+run automate-deliver
+is "$(requests /mail),$(requests /slack-customers)" 1,2 \
+	'after a kill only the other is sent again'
 done_testing
