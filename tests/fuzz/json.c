@@ -1,24 +1,12 @@
 /*
  * Any bytes at all through json_parse(), and what it promises about the result.
- * Linked with -fsanitize=fuzzer it searches; with FUZZ_MAIN defined it runs
- * over the files it is given.
  */
 #include "base/json.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
-static void
-expect(bool fact, const char *words)
-{
-	if (fact)
-		return;
-	fprintf(stderr, "json: broken promise: %s\n", words);
-	abort();
-}
+#include "../fuzz.h"
 
 static bool
 is_plain(const char *text, size_t size)
@@ -149,25 +137,3 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	check_put(text, size);
 	return 0;
 }
-
-#ifdef FUZZ_MAIN
-int
-main(int argc, char *argv[])
-{
-	static uint8_t bytes[1 << 20];
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		FILE *file = fopen(argv[i], "rb");
-
-		if (file == NULL) {
-			perror(argv[i]);
-			return 1;
-		}
-		LLVMFuzzerTestOneInput(
-		    bytes, fread(bytes, 1, sizeof(bytes), file));
-		fclose(file);
-	}
-	return 0;
-}
-#endif
