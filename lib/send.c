@@ -532,6 +532,7 @@ send_due(struct outbox *outbox, const struct conf *conf, const char *event_id,
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	clock_live_in(conf->zone);
 	sending->outbox = outbox;
 	sending->conf = conf;
 	sending->event_id = event_id;

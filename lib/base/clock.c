@@ -190,15 +190,28 @@ clock_day(int64_t moment)
 	return moment - rest - (rest < 0 ? CLOCK_DAY_S : 0);
 }
 
-/* Make zone the process's own for a while; libc has no other way. */
-static char *
-enter_zone(const char *zone)
+void
+clock_live_in(const char *zone)
 {
-	char *former = mem_copy(getenv("TZ"));
-
 	setenv("TZ", zone != NULL ? zone : "UTC", 1);
 	tzset();
-	return former;
+}
+
+/*
+ * Make zone the process's own for a while; libc has no other way. False, and
+ * nothing to leave, where it is that already.
+ */
+static bool
+enter_zone(const char *zone, char **former)
+{
+	const char *present = getenv("TZ");
+
+	if (present != NULL &&
+	    strcmp(present, zone != NULL ? zone : "UTC") == 0)
+		return false;
+	*former = mem_copy(present);
+	clock_live_in(zone);
+	return true;
 }
 
 static void
@@ -216,18 +229,21 @@ void
 clock_local(struct tm *tm, int64_t moment, const char *zone)
 {
 	time_t t = (time_t)moment;
-	char *former = enter_zone(zone);
+	char *former;
+	bool entered = enter_zone(zone, &former);
 
 	if (localtime_r(&t, tm) == NULL)
 		memset(tm, 0, sizeof(*tm));
-	leave_zone(former);
+	if (entered)
+		leave_zone(former);
 }
 
 int64_t
 clock_from_local(const struct tm *calendar, const char *zone)
 {
-	char *former = enter_zone(zone);
 	struct tm tm = *calendar;
+	char *former;
+	bool entered = enter_zone(zone, &former);
 	time_t t;
 
 	tm.tm_isdst = -1;
@@ -241,7 +257,8 @@ clock_from_local(const struct tm *calendar, const char *zone)
 		if (earlier < t && summer.tm_hour == calendar->tm_hour)
 			t = earlier;
 	}
-	leave_zone(former);
+	if (entered)
+		leave_zone(former);
 	return (int64_t)t;
 }
 

@@ -55,6 +55,13 @@ int64_t clock_day(int64_t);
 void clock_local(struct tm *, int64_t, const char *zone);
 int64_t clock_from_local(const struct tm *, const char *zone);
 
+/*
+ * Make the zone the process's own. The two above change the environment for
+ * any other zone, which no second thread may see: one that starts threads lives
+ * in the zone it will ask for.
+ */
+void clock_live_in(const char *zone);
+
 /* Whether the system knows the zone. */
 bool clock_zone_known(const char *zone);
 
