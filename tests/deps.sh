@@ -3,6 +3,9 @@
 # else print the command to type and fail. Quiet if nothing is missing.
 #
 #	tests/deps.sh [build | test | lint]
+#
+# Not asked for: node with npm, which tests/cmd/peers.t uses where they are, and
+# clang for make fuzz.
 set -u
 
 want=${1:-test}
@@ -38,6 +41,7 @@ look() {
 	need 'pkg-config --exists jansson' libjansson-dev jansson-devel jansson-dev jansson
 	need 'pkg-config --exists yaml-0.1' libyaml-dev libyaml-devel yaml-dev libyaml
 	need 'pkg-config --exists libcurl' libcurl4-openssl-dev libcurl-devel curl-dev curl
+	need 'pkg-config --exists nettle' nettle-dev nettle-devel nettle-dev nettle
 	[ "$want" = build ] && return
 	need 'command -v prove' perl perl-Test-Harness perl-utils perl
 	need 'command -v sqlite3' sqlite3 sqlite sqlite sqlite

@@ -65,7 +65,7 @@ is "$(cat err)" 'missing, by the names Debian gives them: libjansson-dev libyaml
 	'and names them all the same'
 rm bin/pkg-config
 deps build
-like "$(cat err)" 'missing,.*: pkg-config .*libsqlite3-dev .*libcurl4-openssl-dev' \
+like "$(cat err)" 'missing,.*: pkg-config .*libsqlite3-dev .*libcurl4-openssl-dev .*nettle-dev' \
 	'without pkg-config all is missing'
 
 lacking jansson yaml-0.1

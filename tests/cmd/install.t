@@ -51,6 +51,10 @@ if command -v ldd >/dev/null; then
 		libraries=$(ldd "stage/usr/bin/$name")
 		unlike "$libraries" libcurl "$name does not load libcurl"
 	done
+	for name in automate-onboard automate-alert automate-log; do
+		libraries=$(ldd "stage/usr/bin/$name")
+		unlike "$libraries" libnettle "$name does not load nettle"
+	done
 fi
 
 # complete WORD...: what bash would complete the last one to.
