@@ -43,6 +43,8 @@ is "$(grep ' "\.' lines)" '' 'no include climbs'
 
 is "$(strangers 'sqlite3\.h' 'lib/store/[^ ]*')" '' 'only store knows SQLite'
 is "$(strangers 'curl/' 'lib/net/[^ ]*')" '' 'only net knows libcurl'
+is "$(strangers 'nettle/' 'lib/base/(hmac|base64)\.c')" '' \
+	'only hmac and base64 know nettle'
 is "$(strangers 'yaml\.h' 'lib/base/conf[^ ]*')" '' 'only conf knows YAML'
 
 # What receives an event makes no request, so it brings none of net along.
