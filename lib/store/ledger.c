@@ -45,9 +45,9 @@ ledger_flush(struct ledger *ledger, struct error *error)
 	return !db_in_transaction(ledger->db) || db_commit(ledger->db, error);
 }
 
-/* The first one's line, with the outcome that this one has. */
+/* The first one's line, with the outcome and the secret that this one has. */
 static char *
-duplicate_line(const char *line)
+duplicate_line(const char *line, const struct event *event)
 {
 	json_t *result = NULL;
 	char *text;
@@ -55,6 +55,8 @@ duplicate_line(const char *line)
 	if (!json_parse(&result, line, strlen(line), NULL))
 		return mem_copy(line);
 	json_put(result, "outcome", "duplicate");
+	if (event->secret > 0)
+		json_put_number(result, "secret", event->secret);
 	text = json_compact(result);
 	json_decref(result);
 	return text;
@@ -74,7 +76,7 @@ find_fact(struct db *db, const struct event *event, char **line, char **twin_of,
 	    "ttt", event->id, event->twin_of, event->twin_key);
 
 	if (db_next(rows)) {
-		*line = duplicate_line(db_text(rows, 0));
+		*line = duplicate_line(db_text(rows, 0), event);
 		if (strcmp(db_text(rows, 1), event->id) != 0)
 			*twin_of = mem_copy(db_text(rows, 1));
 	}

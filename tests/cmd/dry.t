@@ -40,7 +40,7 @@ rehearse purged automate-deliver -n purge --older 0s
 rehearse '' automate-log -n ack 1
 rehearse '' automate-log -n resolve 1
 rehearse '"recorded"' automate-alert -n 'on fire still'
-rehearse '"resolved"' automate-alert -n --resolve alert
+rehearse '"resolved"' automate-alert -n --resolve 'alert:on fire'
 is "$(wc -l <requests)" 0 'and nothing was sent'
 
 run automate-deliver -n retry 99
