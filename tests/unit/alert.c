@@ -9,6 +9,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "decide/alert.h"
+#include "decide/event.h"
+#include "decide/plan.h"
 
 #define MINUTE 60
 #define HOUR 3600
@@ -533,6 +535,30 @@ test_resolved_words(const struct conf *conf)
 	    "resolved, by mail");
 }
 
+/* Anybody sends details: what is kept of them has an end. */
+static void
+test_details_cut(const struct conf *conf)
+{
+	struct account account = {0};
+	struct event event = {0};
+	struct plan plan;
+	char *text =
+	    mem_format("{\"title\":\"x\",\"details\":\"%020000d\"}", 0);
+
+	plan_init(&plan);
+	if (event_from_alert(
+		&event, text, strlen(text), 1000000000, "u", NULL) &&
+	    decide_alert(&event, &account, conf, &plan, NULL))
+		is_int((int64_t)strlen(plan.alerts[0].details), 16383 + 3,
+		    "details: 16384 characters, the last of them \"...\"");
+	else
+		ok(false, "details: too long is no error");
+	plan_release(&plan);
+	event_release(&event);
+	account_release(&account);
+	free(text);
+}
+
 /* Each kind that we raise can be raised, with words of its own. */
 static void
 test_kinds(void)
@@ -582,6 +608,7 @@ main(void)
 	test_sms_words(&conf);
 	test_mail_words(&conf);
 	test_resolved_words(&conf);
+	test_details_cut(&conf);
 	test_kinds();
 	test_severities();
 	return tap_end();
