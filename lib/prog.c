@@ -94,13 +94,13 @@ int
 prog_getopt(
     int argc, char *argv[], const char *letters, const struct option *options)
 {
-	char *all = mem_format("%s%s", SHARED_LETTERS, letters);
+	char all[64];
 	int ch;
 
+	snprintf(all, sizeof(all), "%s%s", SHARED_LETTERS, letters);
 	do
 		ch = getopt_long(argc, argv, all, options, NULL);
 	while (ch != -1 && take_shared(ch));
-	free(all);
 	if (ch == '?')
 		prog_usage();
 	return ch;
