@@ -467,16 +467,16 @@ outbox_step(struct outbox *outbox, struct settlement *settlements,
 	    recover_now_and_then(outbox, settlements_count == 0, now, error) &&
 	    claim_all(outbox, lanes, event_id, now, &claim, error) &&
 	    db_commit(outbox->db, error);
+	for (i = 0; i < settlements_count; i++) {
+		delivery_free(settlements[i].delivery);
+		free(settlements[i].answer);
+	}
 	if (!ok) {
 		db_rollback(outbox->db);
 		while (claim.count > 0)
 			delivery_free(claim.list[--claim.count]);
 		free(claim.list);
 		return false;
-	}
-	for (i = 0; i < settlements_count; i++) {
-		delivery_free(settlements[i].delivery);
-		free(settlements[i].answer);
 	}
 	*claimed = claim.list;
 	*claimed_count = claim.count;

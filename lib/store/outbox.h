@@ -52,9 +52,9 @@ struct outbox_lane {
 };
 
 /*
- * One transaction: settle, free the settlements' deliveries, then claim up to
- * each lane's room of what is due, oldest first, of the event alone if one is
- * given. *claimed are to be freed with free(3) as an array.
+ * One transaction: settle, then claim up to each lane's room of what is due,
+ * oldest first, of the event alone if one is given. What the settlements hold
+ * is freed in any case. *claimed are to be freed with free(3) as an array.
  */
 bool outbox_step(struct outbox *, struct settlement *, size_t settlements_count,
     struct outbox_lane[CONF_DESTINATIONS], const char *event_id, int64_t now,
