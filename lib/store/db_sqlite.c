@@ -208,6 +208,15 @@ use_wal(struct db *db, struct error *error)
 	}
 }
 
+/* A database in memory may be made; the one on the disk is to stay as it is. */
+static bool
+may_change(const struct db *db)
+{
+	return db->mode == DB_WRITE ||
+	    (db->mode == DB_REHEARSE &&
+		sqlite3_db_filename(db->handle, "main")[0] == '\0');
+}
+
 static bool
 prepare_schema(struct db *db, struct error *error)
 {
@@ -217,7 +226,7 @@ prepare_schema(struct db *db, struct error *error)
 		return false;
 	if (version == VERSIONS)
 		return true;
-	if (db->mode == DB_READ)
+	if (!may_change(db))
 		return error_set(error, ERROR_CONF,
 		    "%s: schema %lld, this version needs %d; run any command "
 		    "that writes once",
