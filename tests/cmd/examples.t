@@ -51,7 +51,12 @@ try() {
 		echo 'a display of commands has no macros' >err
 		status=1
 	elif is_yaml "$1"; then
-		run automate-deliver -c "$1" list
+		# Whose database by default would be the machine's.
+		grep -q '^database:' "$1" ||
+			printf 'database:\n  path: %s\n' "$DB" | cat "$1" - >loaded
+		[ -f loaded ] || cp "$1" loaded
+		run automate-deliver -c loaded list
+		rm loaded
 	elif is_json "$1"; then
 		run sqlite3 :memory: "SELECT json_extract(readfile('$1'), '$')"
 	elif is_crontab "$1"; then
