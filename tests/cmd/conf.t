@@ -8,7 +8,8 @@
 example=$TOP/etc/automate.yaml
 organization='{"id":"o1","name":"One","owner_email":"a@b.example"}'
 
-# rows OPTION...: what an onboarding and an alert leave behind, at one moment.
+# rows OPTION...: what an onboarding and alerts leave behind, at moments to
+# which the minute is enough.
 rows() {
 	rm -f "$DB"*
 	echo "$organization" |
@@ -17,7 +18,8 @@ rows() {
 		-k disk.full --id a1 'disk is full' </dev/null >>said 2>&1
 	automate-alert "$@" --later --now 2026-01-06T01:30:00Z -s error \
 		-k disk.full --id a2 'disk is full' </dev/null >>said 2>&1
-	sqlite3 -readonly "$DB" .dump | cat said -
+	sqlite3 -readonly "$DB" .dump | cat said - |
+		sed -E 's/(T..:..:)..Z/\1Z/g;s/([0-9]{8})[0-9]{2}/\1/g'
 }
 
 rows >without
