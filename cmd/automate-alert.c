@@ -107,25 +107,30 @@ static bool
 resolve(const struct conf *conf, const char *key, struct error *error)
 {
 	const char *by = getenv("LOGNAME");
+	struct alerts_end end = {0};
 	struct ledger *ledger = NULL;
-	int64_t id = 0;
 	bool ok;
 
 	ok = ledger_open(
 		 &ledger, conf, prog.dry_run ? DB_REHEARSE : DB_WRITE, error) &&
 	    ledger_resolve(ledger, key, 0,
 		by != NULL && by[0] != '\0' ? by : "automate-alert",
-		clock_now(), &id, error);
+		clock_now(), &end, error);
 	ledger_close(ledger);
 	if (!ok)
 		return false;
-	if (id == 0) {
+	if (end.id == 0) {
 		prog_note("no alert \"%s\" is open", key);
-	} else {
-		printf(
-		    "{\"alert\":%" PRId64 ",\"outcome\":\"resolved\"}\n", id);
-		intake_deliver(NULL);
+		return true;
 	}
+	printf("{\"alert\":%" PRId64 ",\"outcome\":\"%s\"}\n", end.id,
+	    end.flapping ? "flapping" : "resolved");
+	if (end.flapping)
+		prog_note("it is flapping, and closed when it has been quiet "
+			  "for %d minutes; automate-log resolve %" PRId64
+			  " closes it now",
+		    ALERT_FLAPPING_S / 60, end.id);
+	intake_deliver(NULL);
 	return true;
 }
 

@@ -101,6 +101,7 @@ print_alert_json(const struct history_alert *alert)
 	put_time(json, "acknowledged", alert->acknowledged_at);
 	put_time(json, "acknowledged_until", alert->acknowledged_until);
 	json_put(json, "acknowledged_by", alert->acknowledged_by);
+	put_time(json, "flapping", alert->flapping_at);
 	put_time(json, "resolved", alert->resolved_at);
 	json_put(json, "resolved_by", alert->resolved_by);
 	print_json(json);
@@ -150,6 +151,21 @@ print_field(const char *name, const char *text)
 	putchar('\n');
 }
 
+/* When it was, and who did it. */
+static void
+print_deed(const char *name, int64_t at, const char *by)
+{
+	char when[CLOCK_TEXT_MAX];
+
+	if (at == 0)
+		return;
+	printf("%-13s%s%s", name, clock_format(when, at),
+	    by != NULL ? ", by " : "");
+	if (by != NULL)
+		print_safe(by, 100);
+	putchar('\n');
+}
+
 static void
 print_whole(void *context, const struct history_alert *alert)
 {
@@ -176,8 +192,10 @@ print_whole(void *context, const struct history_alert *alert)
 	print_field("event", alert->event_id);
 	print_field("key", alert->fingerprint);
 	print_field("told", alert->told);
-	print_field("taken on by", alert->acknowledged_by);
-	print_field("resolved by", alert->resolved_by);
+	print_deed("taken on", alert->acknowledged_at, alert->acknowledged_by);
+	print_deed("until", alert->acknowledged_until, NULL);
+	print_deed("flapping", alert->flapping_at, NULL);
+	print_deed("resolved", alert->resolved_at, alert->resolved_by);
 }
 
 static void
@@ -376,18 +394,18 @@ resolve(struct db *db, const struct conf *conf, const char *text,
     struct error *error)
 {
 	struct ledger *ledger = NULL;
-	int64_t id = 0, resolved = 0;
+	struct alerts_end end = {0};
+	int64_t id = 0;
 	bool ok;
 
 	ok = find(db, text, count_alert, error) && parse_id(text, &id, error) &&
 	    ledger_open(
 		&ledger, conf, prog.dry_run ? DB_REHEARSE : DB_WRITE, error) &&
-	    ledger_resolve(
-		ledger, NULL, id, login(), clock_now(), &resolved, error);
+	    ledger_resolve(ledger, NULL, id, login(), clock_now(), &end, error);
 	ledger_close(ledger);
-	if (ok && resolved == 0)
+	if (ok && end.id == 0)
 		prog_note("alert %s is resolved already", text);
-	if (ok && resolved != 0)
+	if (ok && end.id != 0)
 		intake_deliver(NULL);
 	return ok;
 }

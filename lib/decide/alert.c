@@ -18,8 +18,10 @@ const struct alert_kind alert_kinds[] = {{"alert", "error", "Alert", NULL},
     {"delivery.held", "error", "A destination was stopped",
 	"automate-deliver release %s"},
     {"delivery.breaker_open", "warning", "A destination does not answer",
-	"automate-deliver list"},
+	"automate-deliver list --state queued --destination %s"},
     {"delivery.breaker_closed", "info", "A destination answers again", NULL},
+    {"delivery.late", "warning", "Deliveries are late",
+	"automate-deliver list --state queued --destination %s"},
     {"onboarding.no_address", "warning", "No mail address for a new customer",
 	"automate-log why %s"},
     {"stripe.unmatched", "warning", "An event about an unknown customer",
@@ -97,11 +99,17 @@ subject_of(const struct alert *alert)
 	return alert->lead_id != NULL ? alert->lead_id : alert->organization_id;
 }
 
+/* Then its key is the destination's name. */
+static bool
+is_about_delivery(const struct alert *alert)
+{
+	return strncmp(alert->kind, "delivery.", 9) == 0;
+}
+
 static char *
 next_command(const struct alert_kind *kind, const struct alert *alert)
 {
-	const char *subject =
-	    alert->key != NULL && strncmp(kind->kind, "delivery.", 9) == 0
+	const char *subject = alert->key != NULL && is_about_delivery(alert)
 	    ? alert->key
 	    : subject_of(alert);
 	struct buf command = BUF_INIT(2048);
@@ -130,6 +138,9 @@ alert_normalize(struct alert *alert)
 	kind = find_kind(alert->kind);
 	if (alert_severity(alert->severity) == -1)
 		mem_replace(&alert->severity, kind->severity);
+	if (alert->title == NULL && alert->key != NULL &&
+	    is_about_delivery(alert))
+		alert->title = mem_format("%s: %s", kind->title, alert->key);
 	if (alert->title == NULL)
 		alert->title = mem_copy(
 		    kind == &alert_kinds[0] ? alert->kind : kind->title);
@@ -162,7 +173,7 @@ alert_fingerprint(const struct alert *alert)
 {
 	const char *subject = subject_of(alert);
 
-	if (alert->key != NULL && strncmp(alert->kind, "delivery.", 9) != 0)
+	if (alert->key != NULL && !is_about_delivery(alert))
 		return mem_copy(alert->key);
 	if (alert->key != NULL)
 		subject = alert->key;
@@ -172,30 +183,10 @@ alert_fingerprint(const struct alert *alert)
 	    subject != NULL ? subject : "");
 }
 
-void
-alert_history_release(struct alert_history *history)
-{
-	size_t i;
-
-	for (i = 0; i < history->examples_count; i++)
-		free(history->examples[i]);
-	memset(history, 0, sizeof(*history));
-}
-
-void
-alert_ruling_release(struct alert_ruling *ruling)
-{
-	size_t i;
-
-	for (i = 0; i < ruling->count; i++)
-		free(ruling->messages[i].body);
-	memset(ruling, 0, sizeof(*ruling));
-}
-
 static bool
-is_critical(const struct alert *alert)
+is_critical(const char *severity)
 {
-	return alert_severity(alert->severity) == 3;
+	return alert_severity(severity) == 3;
 }
 
 /* Whether anybody is to hear of this occurrence. */
@@ -203,16 +194,15 @@ static bool
 is_news(const struct alert *alert, const struct alert_history *history,
     const struct conf *conf, int64_t now)
 {
-	int64_t repeat_s = is_critical(alert) ? conf->alert_repeat_critical_s
-					      : conf->alert_repeat_s;
+	int64_t repeat_s = is_critical(alert->severity)
+	    ? conf->alert_repeat_critical_s
+	    : conf->alert_repeat_s;
 
-	if (history->open_id == 0)
-		return history->changes <= ALERT_FLAPPING_CHANGES + 1;
-	if (history->acknowledged)
-		return false;
-	if (alert_severity(alert->severity) > alert_severity(history->severity))
+	if (history->open_id == 0 ||
+	    alert_severity(alert->severity) > alert_severity(history->severity))
 		return true;
-	return now - history->notified_at >= repeat_s;
+	return !history->acknowledged && !history->flapping &&
+	    now - history->notified_at >= repeat_s;
 }
 
 /* The moment itself where it is not quiet, or where that was over already. */
@@ -241,140 +231,6 @@ end_of_quiet(const struct conf *conf, int64_t now)
 	return end_at > now ? end_at : now;
 }
 
-static char *
-runbook(const struct conf *conf, const char *kind)
-{
-	const struct message_value values[] = {{"kind", kind, false},
-	    {"knowledge_base_url", conf->knowledge_base_url, true}};
-	struct buf url = BUF_INIT(2048);
-	char *text = NULL;
-
-	if (conf->alert_runbook_url != NULL &&
-	    message_fill(&url, conf->alert_runbook_url, values, 2, NULL))
-		text = mem_copy(buf_string(&url));
-	buf_release(&url);
-	return text;
-}
-
-static char *
-title_line(const struct alert *alert, const struct alert_history *history)
-{
-	static const char *const words[] = {
-	    "Info", "Warning", "Error", "CRITICAL"};
-	const char *severity = words[alert_severity(alert->severity)];
-
-	if (history->changes > ALERT_FLAPPING_CHANGES)
-		return mem_format("%s (flapping): %s", severity, alert->title);
-	if (history->storm_count > 0)
-		return mem_format("%s: %lld x %s", severity,
-		    (long long)history->storm_count + 1, alert->kind);
-	if (history->count > 0)
-		return mem_format("%s: %s (%lld times)", severity, alert->title,
-		    (long long)history->count + 1);
-	return mem_format("%s: %s", severity, alert->title);
-}
-
-/* A storm's message has the first few for examples; others their own words. */
-static char *
-slack_text(const struct alert *alert, const struct alert_history *history)
-{
-	struct buf text = BUF_INIT(8192);
-	char *result;
-	size_t i;
-
-	if (history->storm_count == 0)
-		return mem_copy(
-		    alert->message != NULL ? alert->message : alert->details);
-	buf_text(&text, "For example:");
-	for (i = 0; i < history->examples_count; i++) {
-		buf_text(&text, "\n- ");
-		message_line(&text, history->examples[i], 200);
-	}
-	if (history->examples_count < ALERT_EXAMPLES_MAX) {
-		buf_text(&text, "\n- ");
-		message_line(&text, alert->title, 100);
-		if (subject_of(alert) != NULL)
-			buf_format(&text, " (%s)", subject_of(alert));
-	}
-	result = mem_copy(buf_string(&text));
-	buf_release(&text);
-	return result;
-}
-
-static char *
-slack_body(const struct alert *alert, const struct alert_history *history,
-    const struct conf *conf)
-{
-	struct slack_message message = {0};
-	char *title = title_line(alert, history),
-	     *text = slack_text(alert, history),
-	     *link = runbook(conf, alert->kind), *body;
-
-	message.title = title;
-	message.text = text;
-	if (history->storm_count == 0) {
-		message.fields[0] =
-		    (struct slack_field){"Lead", alert->lead_id};
-		message.fields[1] = (struct slack_field){
-		    "Organization", alert->organization_id};
-		message.fields[2] = (struct slack_field){
-		    "Details", alert->message != NULL ? alert->details : NULL};
-	}
-	message.fields[3] = (struct slack_field){"Kind", alert->kind};
-	message.commands[0] = history->storm_count > 0
-	    ? "automate-log list --open"
-	    : alert->next_command;
-	message.link_label = "Runbook";
-	message.link_url = link;
-	body = message_slack(&message);
-	free(title);
-	free(text);
-	free(link);
-	return body;
-}
-
-/* No personal data: what happened, how often, and where to read on. */
-static char *
-sms_body(const struct alert *alert, const struct alert_history *history,
-    const struct conf *conf)
-{
-	bool last = history->sms_today + 1 >= conf->alert_sms_per_day;
-	char *link = runbook(conf, alert->kind), *title, *line, *text, *body;
-	json_t *sms = json_object();
-
-	title = title_line(alert, history);
-	line = mem_format("%s%s%s",
-	    conf->business_name ? conf->business_name : "automate",
-	    last ? " (SMS cap of today reached, more in Slack): " : ": ",
-	    title);
-	text = message_sms(line, link);
-	json_put(sms, "text", text);
-	body = json_compact(sms);
-	json_decref(sms);
-	free(link);
-	free(title);
-	free(line);
-	free(text);
-	return body;
-}
-
-static char *
-webhook_body(const struct alert *alert, const char *title)
-{
-	json_t *mail = json_object();
-	char *body;
-
-	json_put(mail, "step", "alert");
-	json_put(mail, "kind", alert->kind);
-	json_put(mail, "severity", alert->severity);
-	json_put(mail, "title", title);
-	json_put(mail, "message", alert->message);
-	json_put(mail, "next_command", alert->next_command);
-	body = json_compact(mail);
-	json_decref(mail);
-	return body;
-}
-
 static bool
 may_use(const struct alert *alert, const struct conf *conf,
     enum conf_destination_index index)
@@ -387,122 +243,163 @@ may_use(const struct alert *alert, const struct conf *conf,
 		    strcmp(alert->avoid, destination->name) != 0));
 }
 
-static void
-say(struct alert_ruling *ruling, const struct conf *conf,
-    enum conf_destination_index index, int64_t replaces_id, int64_t due_at,
-    char *body)
+/* Whether the telephone may ring for it, where Slack cannot have it. */
+static bool
+is_urgent(const struct alert *alert, const struct conf *conf)
 {
-	struct alert_message *message = &ruling->messages[ruling->count++];
+	const int severity = alert_severity(alert->severity);
 
-	message->destination = &conf->destinations[index];
-	message->replaces_id = replaces_id;
-	message->due_at = due_at;
-	message->body = body;
+	return severity >= 2 ||
+	    (severity == 1 && alert->avoid != NULL &&
+		strcmp(alert->avoid,
+		    conf->destinations[CONF_SLACK_ALERTS].name) == 0);
 }
 
 /*
- * The first of a kind goes at once, others join in one that goes when the
- * interval is over. What is critical waits no longer than that, whatever the
- * one it joins is waiting for.
+ * Within that time of now; also after it, since who waited for the database has
+ * a now of long ago, but not by more, since a clock may have been put back.
  */
+static bool
+is_recent(int64_t at, int64_t length_s, int64_t now)
+{
+	return at > now - length_s && at < now + length_s;
+}
+
+static bool
+sms_is_left(const struct alert_history *history, const struct conf *conf)
+{
+	return history->sms_today < conf->alert_sms_per_day;
+}
+
+/* When it may be said there, with others of its kind once in an interval. */
 static int64_t
-slack_due_at(const struct alert *alert, const struct alert_channel *slack,
+next_at(const struct alert *alert, const struct alert_channel *channel,
     const struct conf *conf, int64_t now)
 {
-	const int64_t next_at = slack->latest_at + conf->alert_group_s;
-	int64_t due_at = now + alert->wait_s;
+	const int64_t own_at = now + alert->wait_s,
+		      group_at = channel->latest_at + conf->alert_group_s;
 
-	if (slack->waiting_id != 0)
-		due_at = slack->latest_at;
-	else if (slack->latest_at <= now && next_at > now)
-		due_at = next_at;
-	if (is_critical(alert))
-		return due_at > now + conf->alert_group_s ? now : due_at;
-	return slack->waiting_id != 0 ? due_at : end_of_quiet(conf, due_at);
+	return is_recent(channel->latest_at, conf->alert_group_s, now) &&
+		group_at > own_at
+	    ? group_at
+	    : own_at;
 }
 
+/* Join what waits, else wait for company, and for the end of quiet hours. */
 static void
-rule_slack(struct alert_ruling *ruling, const struct alert *alert,
+say(struct alert_ruling *ruling, enum conf_destination_index index,
+    const char *step, const struct alert *alert,
     const struct alert_history *history, const struct conf *conf, int64_t now)
 {
-	const struct alert_channel *slack =
-	    &history->channels[CONF_SLACK_ALERTS];
+	const struct alert_channel *channel = &history->channels[index];
+	const int64_t at = next_at(alert, channel, conf, now);
+	const bool quiet =
+	    !is_critical(alert->severity) && end_of_quiet(conf, at) > at;
+	const bool digest = quiet && index == CONF_SLACK_ALERTS;
 
-	say(ruling, conf, CONF_SLACK_ALERTS, slack->waiting_id,
-	    slack_due_at(alert, slack, conf, now),
-	    slack_body(alert, history, conf));
+	ruling->messages[ruling->count++] =
+	    (struct alert_message){.destination = &conf->destinations[index],
+		.step = digest ? "digest" : step,
+		.joins_id = digest ? history->digest_id : channel->waiting_id,
+		.due_at = quiet ? end_of_quiet(conf, at) : at};
 }
 
-static void
-rule_sms(struct alert_ruling *ruling, const struct alert *alert,
-    const struct alert_history *history, const struct conf *conf, int64_t now)
+static bool
+may_text(const struct alert *alert, const struct alert_history *history,
+    const struct conf *conf, int64_t now)
 {
 	const struct alert_channel *sms = &history->channels[CONF_SMS];
-	int64_t due_at = now;
 
-	if (sms->waiting_id == 0 &&
-	    (history->sms_today >= conf->alert_sms_per_day ||
-		(sms->latest_at > 0 &&
-		    now - sms->latest_at < conf->alert_repeat_critical_s)))
-		return;
-	if (!is_critical(alert))
-		due_at = sms->waiting_id != 0 ? sms->latest_at
-					      : end_of_quiet(conf, now);
-	say(ruling, conf, CONF_SMS, sms->waiting_id, due_at,
-	    sms_body(alert, history, conf));
+	return may_use(alert, conf, CONF_SMS) &&
+	    (sms->waiting_id != 0 ||
+		(sms_is_left(history, conf) &&
+		    !is_recent(
+			sms->latest_at, conf->alert_repeat_critical_s, now)));
 }
 
 void
 alert_rule(struct alert_ruling *ruling, const struct alert *alert,
     const struct alert_history *history, const struct conf *conf, int64_t now)
 {
-	const bool slack = may_use(alert, conf, CONF_SLACK_ALERTS);
-	char *title;
-
 	memset(ruling, 0, sizeof(*ruling));
+	ruling->flapping =
+	    history->open_id == 0 && history->changes >= ALERT_FLAPPING_CHANGES;
 	if (!is_news(alert, history, conf, now))
 		return;
-	if (slack)
-		rule_slack(ruling, alert, history, conf, now);
-	if ((is_critical(alert) || !slack) && may_use(alert, conf, CONF_SMS))
-		rule_sms(ruling, alert, history, conf, now);
-	if (ruling->count > 0 || slack || may_use(alert, conf, CONF_SMS) ||
-	    !may_use(alert, conf, CONF_MAIL) || alert->avoid == NULL)
-		return;
-	title = title_line(alert, history);
-	say(ruling, conf, CONF_MAIL, 0, now, webhook_body(alert, title));
-	free(title);
+	if (may_use(alert, conf, CONF_SLACK_ALERTS))
+		say(ruling, CONF_SLACK_ALERTS, "alert", alert, history, conf,
+		    now);
+	if ((is_critical(alert->severity) ||
+		(is_urgent(alert, conf) && ruling->count == 0)) &&
+	    may_text(alert, history, conf, now))
+		say(ruling, CONF_SMS, "alert", alert, history, conf, now);
+	if (alert_severity(alert->severity) > 0 && ruling->count == 0 &&
+	    may_use(alert, conf, CONF_MAIL))
+		say(ruling, CONF_MAIL, "alert", alert, history, conf, now);
 }
 
-char *
-alert_resolved_body(const struct alert *alert, const char *by, int64_t count,
-    const struct conf_destination *destination)
+void
+alert_rule_end(struct alert_ruling *ruling, const char *step,
+    const struct alert *alert, const bool heard[CONF_DESTINATIONS],
+    const struct alert_history *history, const struct conf *conf, int64_t now)
 {
-	char *title = mem_format("Resolved: %s", alert->title), *body, *text,
-	     *sms;
-	struct slack_message message = {0};
-	json_t *json;
+	static const enum conf_destination_index channels[] = {
+	    CONF_SLACK_ALERTS, CONF_SMS, CONF_MAIL};
+	size_t i;
 
-	text = mem_format("After %lld occurrence%s, by %s.", (long long)count,
-	    count == 1 ? "" : "s", by);
-	if (destination->dialect == CONF_SLACK) {
-		message.title = title;
-		message.text = text;
-		message.fields[0] = (struct slack_field){"Kind", alert->kind};
-		body = message_slack(&message);
-	} else if (destination->dialect == CONF_WEBHOOK) {
-		body = webhook_body(alert, title);
-	} else {
-		json = json_object();
-		sms = message_sms(title, NULL);
-		json_put(json, "text", sms);
-		body = json_compact(json);
-		json_decref(json);
-		free(sms);
+	memset(ruling, 0, sizeof(*ruling));
+	for (i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
+		if (heard[channels[i]] &&
+		    conf->destinations[channels[i]].configured &&
+		    (channels[i] != CONF_SMS || sms_is_left(history, conf)))
+			say(ruling, channels[i], step, alert, history, conf,
+			    now);
+}
+
+/* Whether to look for another channel: all that were used have failed. */
+static bool
+is_unheard(const struct alert *alert, const struct alert_standing *standing,
+    int64_t now)
+{
+	size_t used = 0, i;
+	int64_t limit_s;
+
+	for (i = 0; i < CONF_DESTINATIONS; i++) {
+		if (!standing->channels[i].used)
+			continue;
+		used++;
+		limit_s = standing->channels[i].lost ? 0 : ALERT_FALLBACK_S;
+		if (standing->channels[i].done ||
+		    now - standing->channels[i].first_due_at < limit_s ||
+		    (limit_s > 0 && !is_critical(alert->severity)))
+			return false;
 	}
-	free(title);
-	free(text);
-	return body;
+	return used > 0 && (used < 2 || !is_about_delivery(alert));
+}
+
+void
+alert_rule_fallback(struct alert_ruling *ruling, const struct alert *alert,
+    const struct alert_standing *standing, const struct alert_history *history,
+    const struct conf *conf, int64_t now)
+{
+	memset(ruling, 0, sizeof(*ruling));
+	if (alert_severity(alert->severity) < 1 ||
+	    !is_unheard(alert, standing, now))
+		return;
+	if (!standing->channels[CONF_SMS].used && is_urgent(alert, conf) &&
+	    may_text(alert, history, conf, now))
+		say(ruling, CONF_SMS, "alert", alert, history, conf, now);
+	else if (!standing->channels[CONF_MAIL].used &&
+	    may_use(alert, conf, CONF_MAIL))
+		say(ruling, CONF_MAIL, "alert", alert, history, conf, now);
+}
+
+const char *
+alert_lateness(int64_t age_s)
+{
+	if (age_s > ALERT_VERY_LATE_S)
+		return "critical";
+	return age_s > ALERT_LATE_S ? "warning" : NULL;
 }
 
 static const char *

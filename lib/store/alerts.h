@@ -10,7 +10,8 @@
 #include "store/db.h"
 
 /*
- * Alerts and the messages they make us owe. All of it is done inside the
+ * Alerts and the messages they make us owe; what is said, where and when is
+ * decided by decide/alert.h. But for the watch, all of it is done inside the
  * caller's transaction.
  */
 
@@ -24,11 +25,35 @@ bool alerts_raise(struct db *, struct alert *, const struct conf *, int64_t now,
 
 /*
  * Close the open alert with that fingerprint, or that id where key is NULL, and
- * queue the news for the destinations that heard of it. *resolved is its id, or
- * 0 where none is open, which is no error.
+ * queue the news for the channels that heard of it; what waits to be sent is
+ * withdrawn. One that flaps is not closed by its key but noted as over: it
+ * closes when it stays so. end may be NULL.
  */
+struct alerts_end {
+	int64_t id; /* 0: none such is open, which is no error */
+	bool flapping; /* noted, not closed */
+};
+
 bool alerts_resolve(struct db *, const char *key, int64_t id, const char *by,
-    const struct conf *, int64_t now, int64_t *resolved, struct error *)
+    const struct conf *, int64_t now, struct alerts_end *, struct error *)
     __attribute__((warn_unused_result));
+
+/*
+ * What a message is to say, of all that it carries by now; to be freed. It has
+ * no body until somebody claims it to be sent, and puts this there.
+ */
+bool alerts_body(struct db *, int64_t delivery_id,
+    const struct conf_destination *, const struct conf *, int64_t now,
+    char **body, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * What the passing of time makes of alerts, from what is stored, in a
+ * transaction of its own: end what flapped and is quiet, say elsewhere what was
+ * not heard, and tell of deliveries that are late, by destination, once as a
+ * warning and once as critical, and once when none is any more. *queued tells
+ * if that made new messages.
+ */
+bool alerts_watch(struct db *, const struct conf *, int64_t now, bool *queued,
+    struct error *) __attribute__((warn_unused_result));
 
 #endif

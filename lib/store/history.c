@@ -10,7 +10,7 @@ state_of(const struct history_alert *alert, int64_t now)
 	if (alert->acknowledged_at != 0 &&
 	    (alert->acknowledged_until == 0 || alert->acknowledged_until > now))
 		return "acknowledged";
-	return "open";
+	return alert->flapping_at != 0 ? "flapping" : "open";
 }
 
 static void
@@ -36,7 +36,8 @@ show_alert(struct db_rows *rows, int64_t now, history_alert_visit *visit,
 	    .event_id = db_text(rows, 16),
 	    .told = db_text(rows, 17),
 	    .acknowledged_by = db_text(rows, 18),
-	    .resolved_by = db_text(rows, 19)};
+	    .resolved_by = db_text(rows, 19),
+	    .flapping_at = db_int(rows, 20)};
 
 	alert.state = state_of(&alert, now);
 	visit(context, &alert);
@@ -51,7 +52,7 @@ history_alerts(struct db *db, const struct history_filter *filter, int64_t now,
 	    "acknowledged_at, acknowledged_until, resolved_at, kind, "
 	    "severity, fingerprint, title, message, details, next_command, "
 	    "organization_id, lead_id, event_id, told, acknowledged_by, "
-	    "resolved_by FROM system_alerts WHERE ($1 = 0 OR id = $1) AND "
+	    "resolved_by, flapping_at FROM system_alerts WHERE ($1 = 0 OR id = $1) AND "
 	    "CASE severity WHEN 'info' THEN 0 WHEN 'warning' THEN 1 WHEN "
 	    "'error' THEN 2 ELSE 3 END >= $2 AND ($3 IS NULL OR kind = $3) "
 	    "AND ($4 IS NULL OR organization_id = $4) AND last_seen_at >= $5 "
@@ -91,11 +92,14 @@ history_acknowledge(struct db *db, int64_t id, const char *by, int64_t now,
 	"stripe_customer_id = $1 OR name = $1 OR owner_email = $1), "          \
 	"facts AS (SELECT * FROM events WHERE id = $1 OR organization_id IN "  \
 	"(SELECT id FROM who) OR organization_id = $1 OR customer_id = $1 OR " \
-	"lead_id = $1 OR call_id = $1), owed AS (SELECT * FROM deliveries "    \
-	"WHERE event_id IN (SELECT id FROM facts) OR organization_id IN "      \
-	"(SELECT id FROM who)), told AS (SELECT * FROM system_alerts WHERE "   \
-	"event_id IN (SELECT id FROM facts) OR organization_id = $1 OR "       \
-	"organization_id IN (SELECT id FROM who) OR lead_id = $1) "
+	"lead_id = $1 OR call_id = $1), told AS (SELECT * FROM "               \
+	"system_alerts WHERE event_id IN (SELECT id FROM facts) OR "           \
+	"organization_id = $1 OR organization_id IN (SELECT id FROM who) OR "  \
+	"lead_id = $1 OR fingerprint = $1), owed AS (SELECT * FROM "           \
+	"deliveries WHERE event_id IN (SELECT id FROM facts) OR "              \
+	"organization_id IN (SELECT id FROM who) OR id IN (SELECT "            \
+	"delivery_id FROM alert_messages WHERE alert_id IN (SELECT id FROM "   \
+	"told))) "
 
 bool
 history_why(struct db *db, const char *subject, history_line_visit *visit,

@@ -13,11 +13,12 @@
  */
 struct history_alert {
 	int64_t id, count, first_seen_at, last_seen_at;
-	int64_t acknowledged_at, acknowledged_until, resolved_at; /* 0: not */
+	/* 0: not */
+	int64_t acknowledged_at, acknowledged_until, resolved_at, flapping_at;
 	const char *kind, *severity, *fingerprint, *title, *message, *details,
 	    *next_command, *organization_id, *lead_id, *event_id, *told,
 	    *acknowledged_by, *resolved_by;
-	const char *state; /* open, acknowledged, resolved */
+	const char *state; /* open, flapping, acknowledged, resolved */
 };
 typedef void history_alert_visit(void *context, const struct history_alert *);
 
@@ -42,8 +43,8 @@ bool history_acknowledge(struct db *, int64_t id, const char *by, int64_t now,
 
 /*
  * All that happened to an organization, a lead, a Stripe customer, a call or an
- * event, by id, or to an organization by its name or mail address; oldest
- * first. *found counts the lines.
+ * event, by id, to an organization by its name or mail address, or to an alert
+ * by its key; oldest first. *found counts the lines.
  */
 struct history_line {
 	int64_t at;

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "decide/stripe.h"
 #include "store/account.h"
-#include "store/alerts.h"
 
 struct ledger {
 	struct db *db;
@@ -90,8 +89,9 @@ write_delivery(struct db *db, const struct event *event,
 {
 	return db_run(db, error,
 	    "INSERT INTO deliveries (idempotency_key, destination, step, "
-	    "event_id, organization_id, body, state, due_at, expires_at, "
-	    "created_at) VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9)",
+	    "event_id, organization_id, body, state, due_at, first_due_at, "
+	    "expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, "
+	    "'queued', $7, $7, $8, $9)",
 	    "ttttttiii", delivery->key, delivery->destination->name,
 	    delivery->step, event->id, organization_id, delivery->body,
 	    delivery->due_at,
@@ -227,12 +227,11 @@ static bool
 resolve_alerts(struct ledger *ledger, const struct event *event,
     const struct plan *plan, struct error *error)
 {
-	int64_t id;
 	size_t i;
 
 	for (i = 0; i < plan->resolved_count; i++)
 		if (!alerts_resolve(ledger->db, plan->resolved[i], 0,
-			event->kind, ledger->conf, event->received_at, &id,
+			event->kind, ledger->conf, event->received_at, NULL,
 			error))
 			return false;
 	return true;
@@ -295,9 +294,8 @@ resolve_unmatched(
     struct ledger *ledger, const char *id, int64_t now, struct error *error)
 {
 	char *key = stripe_unmatched_key(id != NULL ? id : "");
-	int64_t alert_id;
 	bool ok = alerts_resolve(ledger->db, key, 0, "its organization",
-	    ledger->conf, now, &alert_id, error);
+	    ledger->conf, now, NULL, error);
 
 	free(key);
 	return ok;
@@ -410,13 +408,12 @@ ledger_caused(const struct ledger *ledger)
 
 bool
 ledger_resolve(struct ledger *ledger, const char *key, int64_t id,
-    const char *by, int64_t now, int64_t *resolved, struct error *error)
+    const char *by, int64_t now, struct alerts_end *end, struct error *error)
 {
-	*resolved = 0;
 	if (!db_in_transaction(ledger->db) && !db_begin(ledger->db, error))
 		return false;
 	if (alerts_resolve(
-		ledger->db, key, id, by, ledger->conf, now, resolved, error))
+		ledger->db, key, id, by, ledger->conf, now, end, error))
 		return db_commit(ledger->db, error);
 	db_rollback(ledger->db);
 	return false;

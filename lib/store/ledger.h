@@ -7,6 +7,7 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "decide/plan.h"
+#include "store/alerts.h"
 #include "store/db.h"
 
 /*
@@ -45,7 +46,7 @@ bool ledger_caused(const struct ledger *);
 
 /* alerts_resolve() as a transaction of its own. */
 bool ledger_resolve(struct ledger *, const char *key, int64_t id,
-    const char *by, int64_t now, int64_t *resolved, struct error *)
+    const char *by, int64_t now, struct alerts_end *, struct error *)
     __attribute__((warn_unused_result));
 
 #endif

@@ -418,6 +418,30 @@ claim_all(struct outbox *outbox, struct outbox_lane *lanes,
 	return true;
 }
 
+/* What alerts say is said of what they are now. */
+static bool
+word_alerts(struct outbox *outbox, const struct claim *claim, int64_t now,
+    struct error *error)
+{
+	struct delivery *delivery;
+	size_t i;
+
+	for (i = 0; i < claim->count; i++) {
+		delivery = claim->list[i];
+		if (delivery->body[0] != '\0')
+			continue;
+		free(delivery->body);
+		if (!alerts_body(outbox->db, delivery->id,
+			&outbox->conf->destinations[delivery->destination],
+			outbox->conf, now, &delivery->body, error) ||
+		    !db_run(outbox->db, error,
+			"UPDATE deliveries SET body = $2 WHERE id = $1", "it",
+			delivery->id, delivery->body))
+			return false;
+	}
+	return true;
+}
+
 /* Whether a transaction is worth its while. */
 static bool
 is_work(struct outbox *outbox, int64_t now, bool *work, struct error *error)
@@ -466,6 +490,7 @@ outbox_step(struct outbox *outbox, struct settlement *settlements,
 	ok = ok && write_healths(outbox, error) &&
 	    recover_now_and_then(outbox, settlements_count == 0, now, error) &&
 	    claim_all(outbox, lanes, event_id, now, &claim, error) &&
+	    word_alerts(outbox, &claim, now, error) &&
 	    db_commit(outbox->db, error);
 	for (i = 0; i < settlements_count; i++) {
 		delivery_free(settlements[i].delivery);
@@ -519,7 +544,8 @@ outbox_release(struct outbox *outbox, struct delivery *const *deliveries,
 	"destinations h ON h.name = d.destination "
 
 static void
-show_row(struct db_rows *rows, int64_t now, outbox_visit *visit, void *context)
+show_row(struct db_rows *rows, const char *body, int64_t now,
+    outbox_visit *visit, void *context)
 {
 	struct outbox_row row = {.id = db_int(rows, 0),
 	    .key = db_text(rows, 1),
@@ -527,7 +553,7 @@ show_row(struct db_rows *rows, int64_t now, outbox_visit *visit, void *context)
 	    .step = db_text(rows, 3),
 	    .state = db_text(rows, 4),
 	    .answer = db_text(rows, 5),
-	    .body = db_text(rows, 6),
+	    .body = body != NULL ? body : db_text(rows, 6),
 	    .organization_id = db_text(rows, 7),
 	    .event_id = db_text(rows, 8),
 	    .due_at = db_int(rows, 9),
@@ -553,7 +579,7 @@ outbox_list(struct outbox *outbox, const char *state, const char *destination,
 	    "ttti", state, destination, event_id, limit);
 
 	while (db_next(rows))
-		show_row(rows, now, visit, context);
+		show_row(rows, NULL, now, visit, context);
 	return db_done(rows, error);
 }
 
@@ -565,11 +591,20 @@ outbox_find(struct outbox *outbox, const char *id, int64_t now, bool *found,
 	    "SELECT " ROW_COLUMNS
 	    "WHERE CAST(d.id AS TEXT) = $1 OR d.idempotency_key = $1",
 	    "t", id);
+	const struct conf_destination *destination = NULL;
+	char *body = NULL;
+	bool ok = true;
 
 	*found = db_next(rows);
-	if (*found)
-		show_row(rows, now, visit, context);
-	return db_done(rows, error);
+	if (*found && db_text(rows, 6)[0] == '\0')
+		destination = conf_destination(outbox->conf, db_text(rows, 2));
+	if (destination != NULL)
+		ok = alerts_body(outbox->db, db_int(rows, 0), destination,
+		    outbox->conf, now, &body, error);
+	if (*found && ok)
+		show_row(rows, body, now, visit, context);
+	free(body);
+	return db_done(rows, ok ? error : NULL) && ok;
 }
 
 bool
@@ -601,7 +636,8 @@ outbox_retry(struct outbox *outbox, const char *id, int64_t now,
 {
 	bool ok = db_run(outbox->db, error,
 	    "UPDATE deliveries SET expires_at = max(expires_at, $2 + "
-	    "86400), state = 'queued', due_at = $2, settled_at = NULL WHERE "
+	    "86400), state = 'queued', due_at = $2, first_due_at = $2, "
+	    "settled_at = NULL WHERE "
 	    "($1 IS NULL AND state = 'dead') OR (state IN ('dead', "
 	    "'cancelled', 'queued') AND (CAST(id AS TEXT) = $1 OR "
 	    "idempotency_key = $1))",

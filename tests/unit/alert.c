@@ -1,12 +1,11 @@
 /*
- * Who hears of an alert, when, and in what words.
+ * Who hears of an alert, and when.
  */
 #include <stdlib.h>
 
 #include "../tap.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "decide/alert.h"
 #include "decide/event.h"
@@ -60,18 +59,22 @@ struct row {
 	const char *avoid;
 	const char *without; /* destinations that are not configured */
 
-	bool open, acknowledged;
+	bool open, acknowledged, flapping;
 	const char *open_severity;
 	int64_t told; /* when it was told last */
 	int64_t changes;
 
 	int64_t slack_waiting, slack_latest, sms_waiting, sms_latest;
+	int64_t digest;
 	int64_t sms_today, sms_per_day; /* 0 a day: 20; -1: none */
 
 	const char *now, *zone;
 	int quiet_from, quiet_until; /* as on a clock: 2230 */
 
-	const char *wanted; /* "#7 slack.alerts +240": into row 7, in 240 s */
+	int64_t wait_s; /* what may be over by itself */
+
+	/* "slack.alerts +240, #9 sms": in 240 s, and into message 9 */
+	const char *wanted;
 };
 
 static const struct row rows[] = {
@@ -119,21 +122,21 @@ static const struct row rows[] = {
 	.slack_latest = -1 * MINUTE, .wanted = "slack.alerts +240, sms +0"},
     {"better than it was is none", "warning", .open = true,
 	.open_severity = "error", .told = -10 * MINUTE, .wanted = ""},
-    {"never while acknowledged", "error", .open = true, .acknowledged = true,
+    {"not while acknowledged", "error", .open = true, .acknowledged = true,
 	.open_severity = "error", .told = -9 * HOUR, .wanted = ""},
-    {"not even if it became worse", "critical", .open = true,
-	.acknowledged = true, .open_severity = "error", .told = -9 * HOUR,
-	.wanted = ""},
+    {"unless it became worse", "critical", .open = true, .acknowledged = true,
+	.open_severity = "error", .told = -1 * HOUR,
+	.wanted = "slack.alerts +0, sms +0"},
+    {"once", "critical", .open = true, .acknowledged = true,
+	.open_severity = "critical", .told = -9 * HOUR, .wanted = ""},
 
     {"a second of the kind waits for more", "error",
 	.slack_latest = -1 * MINUTE, .wanted = "slack.alerts +240"},
     {"not beyond the interval", "error", .slack_latest = -5 * MINUTE,
 	.wanted = "slack.alerts +0"},
 
-    {"a third joins it", "error", .slack_waiting = 7, .slack_latest = 180,
-	.wanted = "#7 slack.alerts +180"},
-    {"a critical one joins it too, and rings", "critical", .slack_waiting = 7,
-	.slack_latest = 180, .wanted = "#7 slack.alerts +180, sms +0"},
+    {"a third joins it", "error", .slack_waiting = 7,
+	.slack_latest = -1 * MINUTE, .wanted = "#7 slack.alerts"},
     {"one that is tried again and again holds up no other", "error",
 	.slack_latest = 5 * HOUR, .wanted = "slack.alerts +0"},
 
@@ -142,7 +145,7 @@ static const struct row rows[] = {
     {"then another", "critical", .sms_latest = -30 * MINUTE,
 	.wanted = "slack.alerts +0, sms +0"},
     {"one that still waits says the latest", "critical", .sms_waiting = 9,
-	.sms_latest = -1, .wanted = "slack.alerts +0, #9 sms +0"},
+	.sms_latest = -1, .wanted = "slack.alerts +0, #9 sms"},
     {"the last of the day", "critical", .sms_today = 19,
 	.wanted = "slack.alerts +0, sms +0"},
     {"none after that", "critical", .sms_today = 20,
@@ -154,22 +157,22 @@ static const struct row rows[] = {
 
     {"quiet: an error waits for the morning", "error",
 	.now = "2026-11-24T23:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +28800"},
+	.wanted = "digest slack.alerts +28800"},
     {"also after midnight", "error", .now = "2026-11-25T00:30:00Z",
 	.quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +23400"},
+	.wanted = "digest slack.alerts +23400"},
     {"from its first second", "error", .now = "2026-11-24T22:00:00Z",
 	.quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +32400"},
+	.wanted = "digest slack.alerts +32400"},
     {"not a second sooner", "error", .now = "2026-11-24T21:59:59Z",
 	.quiet_from = 2200, .quiet_until = 700, .wanted = "slack.alerts +0"},
     {"to its last", "error", .now = "2026-11-25T06:59:59Z", .quiet_from = 2200,
-	.quiet_until = 700, .wanted = "slack.alerts +1"},
+	.quiet_until = 700, .wanted = "digest slack.alerts +1"},
     {"and no longer", "error", .now = "2026-11-25T07:00:00Z",
 	.quiet_from = 2200, .quiet_until = 700, .wanted = "slack.alerts +0"},
     {"quiet at noon, within one day", "error", .now = "2026-11-24T12:10:00Z",
 	.quiet_from = 1200, .quiet_until = 1330,
-	.wanted = "slack.alerts +4800"},
+	.wanted = "digest slack.alerts +4800"},
     {"not in the evening then", "error", .now = "2026-11-24T18:00:00Z",
 	.quiet_from = 1200, .quiet_until = 1330, .wanted = "slack.alerts +0"},
     {"the critical is always told", "critical", .now = "2026-11-25T03:00:00Z",
@@ -180,65 +183,77 @@ static const struct row rows[] = {
 	.slack_latest = -1 * MINUTE, .wanted = "slack.alerts +240"},
     {"what a storm's interval would put into quiet hours", "error",
 	.now = "2026-11-24T21:58:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.slack_latest = -1 * MINUTE, .wanted = "slack.alerts +32520"},
+	.slack_latest = -1 * MINUTE, .wanted = "digest slack.alerts +32520"},
     {"an error joins what waits for the morning", "error",
 	.now = "2026-11-24T23:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.slack_waiting = 7, .slack_latest = 8 * HOUR,
-	.wanted = "#7 slack.alerts +28800"},
-    {"a critical one takes it along at once", "critical",
+	.digest = 7, .wanted = "#7 digest slack.alerts"},
+    {"a critical one does not wait with it", "critical",
 	.now = "2026-11-24T23:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.slack_waiting = 7, .slack_latest = 8 * HOUR,
-	.wanted = "#7 slack.alerts +0, sms +0"},
-    {"an error does not keep a critical one till the morning", "error",
-	.now = "2026-11-24T23:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.slack_waiting = 7, .slack_latest = 240,
-	.wanted = "#7 slack.alerts +240"},
+	.digest = 7, .wanted = "slack.alerts +0, sms +0"},
+    {"what was to go before the quiet hours is not joined in them", "error",
+	.now = "2026-11-24T22:01:00Z", .quiet_from = 2200, .quiet_until = 700,
+	.slack_waiting = 7, .wanted = "digest slack.alerts +32340"},
     {"quiet without Slack: no SMS before the morning", "error",
 	.without = "slack.alerts", .now = "2026-11-24T23:00:00Z",
 	.quiet_from = 2200, .quiet_until = 700, .wanted = "sms +28800"},
     {"but for the critical", "critical", .without = "slack.alerts",
 	.now = "2026-11-24T23:00:00Z", .quiet_from = 2200, .quiet_until = 700,
 	.wanted = "sms +0"},
-    {"which takes what waits along", "critical", .without = "slack.alerts",
-	.now = "2026-11-24T23:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.sms_waiting = 9, .sms_latest = 8 * HOUR, .wanted = "#9 sms +0"},
     {"over the end of the month", "error", .now = "2026-11-30T23:00:00Z",
 	.quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +28800"},
+	.wanted = "digest slack.alerts +28800"},
 
     {"quiet by the zone's clock", "error", .zone = "Europe/Berlin",
 	.now = "2026-07-01T20:30:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +30600"},
+	.wanted = "digest slack.alerts +30600"},
     {"whatever UTC says", "error", .zone = "America/Los_Angeles",
 	.now = "2026-07-01T23:00:00Z", .quiet_from = 2200, .quiet_until = 700,
 	.wanted = "slack.alerts +0"},
     {"half an hour beside it", "error", .zone = "Asia/Kolkata",
 	.now = "2026-07-01T17:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +30600"},
+	.wanted = "digest slack.alerts +30600"},
     {"the night that loses an hour", "error", .zone = "Europe/Berlin",
 	.now = "2026-03-28T22:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +25200"},
+	.wanted = "digest slack.alerts +25200"},
     {"the night that gains one", "error", .zone = "Europe/Berlin",
 	.now = "2026-10-24T21:00:00Z", .quiet_from = 2200, .quiet_until = 700,
-	.wanted = "slack.alerts +32400"},
+	.wanted = "digest slack.alerts +32400"},
     {"an end that the clock skips is an hour later", "error",
 	.zone = "Europe/Berlin", .now = "2026-03-28T22:30:00Z",
 	.quiet_from = 2200, .quiet_until = 230,
-	.wanted = "slack.alerts +10800"},
+	.wanted = "digest slack.alerts +10800"},
     {"an end that comes twice is the first", "error", .zone = "Europe/Berlin",
 	.now = "2026-10-24T21:00:00Z", .quiet_from = 2200, .quiet_until = 230,
-	.wanted = "slack.alerts +12600"},
+	.wanted = "digest slack.alerts +12600"},
     {"what was over is not quiet when it comes again", "error",
 	.zone = "Europe/Berlin", .now = "2026-10-25T01:15:00Z",
 	.quiet_from = 2200, .quiet_until = 230, .wanted = "slack.alerts +0"},
 
     {"opened and closed twice is not flapping", "error",
-	.changes = ALERT_FLAPPING_CHANGES, .wanted = "slack.alerts +0"},
-    {"once more is, and is said", "error",
-	.changes = ALERT_FLAPPING_CHANGES + 1, .wanted = "slack.alerts +0"},
-    {"once", "error", .changes = ALERT_FLAPPING_CHANGES + 2, .wanted = ""},
-    {"not even what is critical", "critical",
-	.changes = ALERT_FLAPPING_CHANGES + 2, .wanted = ""},
+	.changes = ALERT_FLAPPING_CHANGES - 1, .wanted = "slack.alerts +0"},
+    {"opened once more it is, and is said", "error",
+	.changes = ALERT_FLAPPING_CHANGES, .wanted = "flaps slack.alerts +0"},
+    {"after that it is open, and not said again", "error", .open = true,
+	.open_severity = "error", .flapping = true, .told = -9 * HOUR,
+	.changes = ALERT_FLAPPING_CHANGES + 1, .wanted = ""},
+    {"unless it became worse", "critical", .open = true,
+	.open_severity = "error", .flapping = true, .told = -1,
+	.wanted = "slack.alerts +0, sms +0"},
+
+    {"what may be over soon is said a while later", "warning", .wait_s = 900,
+	.wanted = "slack.alerts +900"},
+    {"an interval that ends sooner does not matter", "warning", .wait_s = 900,
+	.slack_latest = -1 * MINUTE, .wanted = "slack.alerts +900"},
+
+    {"a warning needs no telephone", "warning", .without = "slack.alerts",
+	.wanted = "mail +0"},
+    {"nor a mere info a mail", "info", .without = "slack.alerts", .wanted = ""},
+    {"but a warning about the channel of warnings", "warning",
+	.avoid = "slack.alerts", .wanted = "sms +0"},
+    {"neither Slack nor SMS: the critical goes by mail", "critical",
+	.without = "slack.alerts sms", .wanted = "mail +0"},
+    {"no Slack, and no SMS left today: by mail", "critical",
+	.without = "slack.alerts", .sms_today = 20, .wanted = "mail +0"},
 };
 
 static int
@@ -260,9 +275,10 @@ fill_history(struct alert_history *history, const struct row *row, int64_t now)
 			     *sms = &history->channels[CONF_SMS];
 
 	*history = (struct alert_history){.open_id = row->open,
-	    .count = row->open,
 	    .notified_at = moment(now, row->told),
 	    .acknowledged = row->acknowledged,
+	    .flapping = row->flapping,
+	    .digest_id = row->digest,
 	    .changes = row->changes,
 	    .sms_today = row->sms_today};
 	snprintf(history->severity, sizeof(history->severity), "%s",
@@ -297,12 +313,16 @@ show(struct buf *text, const struct alert_ruling *ruling, int64_t now)
 	const struct alert_message *message = ruling->messages;
 	size_t i;
 
+	buf_text(text, ruling->flapping ? "flaps " : "");
 	for (i = 0; i < ruling->count; i++, message++) {
 		buf_text(text, i > 0 ? ", " : "");
-		if (message->replaces_id != 0)
-			buf_format(text, "#%" PRId64 " ", message->replaces_id);
-		buf_format(text, "%s %+" PRId64, message->destination->name,
-		    message->due_at - now);
+		if (message->joins_id != 0)
+			buf_format(text, "#%" PRId64 " ", message->joins_id);
+		if (strcmp(message->step, "alert") != 0)
+			buf_format(text, "%s ", message->step);
+		buf_text(text, message->destination->name);
+		if (message->joins_id == 0)
+			buf_format(text, " %+" PRId64, message->due_at - now);
 	}
 }
 
@@ -322,223 +342,152 @@ test_row(const struct row *row)
 	fill_history(&history, row, now);
 	fill_alert(&alert, "call.failed", row->severity);
 	alert.avoid = mem_copy(row->avoid);
+	alert.wait_s = row->wait_s;
 	alert_rule(&ruling, &alert, &history, &conf, now);
 	show(&shown, &ruling, now);
 	is_text(buf_string(&shown), row->wanted, row->name);
-	alert_ruling_release(&ruling);
 	alert_release(&alert);
 	buf_release(&shown);
 }
 
 /*
- * The words.
+ * The fallback. A channel is "done", "lost", or was due so many seconds ago;
+ * NULL is one that was not used.
  */
+static const struct fallback {
+	const char *name;
+	const char *severity;
+	const char *about; /* the destination, of an alert about deliveries */
+	const char *without;
+	const char *slack, *sms, *mail;
+	int64_t sms_today;
+	const char *wanted;
+} fallbacks[] = {
+    {"what arrived is not said elsewhere", "critical", .slack = "done",
+	.wanted = ""},
+    {"one of two is enough", "critical", .slack = "lost", .sms = "done",
+	.wanted = ""},
+    {"a critical one has two minutes", "critical", .slack = "119", .sms = "119",
+	.wanted = ""},
+    {"then it goes by mail", "critical", .slack = "120", .sms = "120",
+	.wanted = "mail +0"},
+    {"not as long as one may yet arrive", "critical", .slack = "lost",
+	.sms = "10", .wanted = ""},
+    {"at once if neither can", "critical", .slack = "lost", .sms = "lost",
+	.wanted = "mail +0"},
+    {"no SMS was left, but is now", "critical", .slack = "120",
+	.wanted = "sms +0"},
+    {"no SMS is left", "critical", .slack = "120", .sms_today = 20,
+	.wanted = "mail +0"},
+    {"there is no telephone", "critical", .slack = "120", .without = "sms",
+	.wanted = "mail +0"},
+    {"behind the mail there is nothing", "critical", .slack = "lost",
+	.sms = "lost", .mail = "lost", .wanted = ""},
+    {"an error is in no hurry", "error", .slack = "9000", .wanted = ""},
+    {"but if Slack does not take it, it rings", "error", .slack = "lost",
+	.wanted = "sms +0"},
+    {"and if that fails, goes by mail", "error", .slack = "lost", .sms = "lost",
+	.wanted = "mail +0"},
+    {"a warning does not ring", "warning", .slack = "lost",
+	.wanted = "mail +0"},
+    {"what is only for information is let go", "info", .slack = "lost",
+	.wanted = ""},
+    {"not before it is due", "error", .slack = "lost -60", .wanted = ""},
+    {"what nobody was to be told", "critical", .wanted = ""},
+    {"trouble with mail is not told by mail", "critical", .about = "mail",
+	.slack = "lost", .sms = "lost", .wanted = ""},
+    {"trouble with deliveries takes another way", "error", .about = "mail",
+	.slack = "lost", .wanted = "sms +0"},
+    {"and not a third", "error", .about = "billing", .slack = "lost",
+	.sms = "lost", .wanted = ""},
+};
 
-/* The text of the message for a destination; to be freed, NULL: none. */
-static char *
-text_for(enum conf_destination_index index, const struct alert *alert,
-    const struct alert_history *history, const struct conf *conf)
+static void
+fill_standing(struct alert_standing *standing,
+    enum conf_destination_index index, const char *words, int64_t now)
 {
-	struct alert_ruling ruling;
-	json_t *body = NULL;
-	char *text = NULL;
-	size_t i;
-
-	alert_rule(&ruling, alert, history, conf, 1000000000);
-	for (i = 0; i < ruling.count; i++)
-		if (ruling.messages[i].destination ==
-			&conf->destinations[index] &&
-		    json_parse(&body, ruling.messages[i].body,
-			strlen(ruling.messages[i].body), NULL)) {
-			text = mem_copy(json_text(body, "text"));
-			json_decref(body);
-		}
-	alert_ruling_release(&ruling);
-	return text;
+	if (words == NULL)
+		return;
+	standing->channels[index].used = true;
+	standing->channels[index].done = strcmp(words, "done") == 0;
+	standing->channels[index].lost = strncmp(words, "lost", 4) == 0;
+	words += strcspn(words, "-0123456789");
+	standing->channels[index].first_due_at = now - atoi(words);
 }
 
 static void
-is_said(enum conf_destination_index index, const struct alert *alert,
-    const struct alert_history *history, const struct conf *conf,
-    const char *wanted, const char *name)
+test_fallback(const struct fallback *fallback)
 {
-	char *text = text_for(index, alert, history, conf);
-
-	is_text(text, wanted, name);
-	free(text);
-}
-
-static void
-test_slack_words(const struct conf *conf)
-{
-	struct alert_history history = {0};
-	struct alert alert;
-
-	fill_alert(&alert, "call.failed", NULL);
-	is_said(CONF_SLACK_ALERTS, &alert, &history, conf,
-	    "Error: AI call failed\nAnn Smith did not answer\n"
-	    "`automate-log why lead_1`\n"
-	    "<https://kb.example.com/call.failed|Runbook>\n"
-	    "Lead: lead_1\nDetails: {\"code\":1}\nKind: call.failed",
-	    "Slack: what, whom, what to type, where to read on");
-
-	history.open_id = 1;
-	history.count = 2;
-	mem_replace(&alert.message, NULL);
-	is_said(CONF_SLACK_ALERTS, &alert, &history, conf,
-	    "Error: AI call failed (3 times)\n{\"code\":1}\n"
-	    "`automate-log why lead_1`\n"
-	    "<https://kb.example.com/call.failed|Runbook>\n"
-	    "Lead: lead_1\nKind: call.failed",
-	    "Slack: how often");
-
-	history = (struct alert_history){.changes = ALERT_FLAPPING_CHANGES + 1};
-	mem_replace(&alert.details, NULL);
-	is_said(CONF_SLACK_ALERTS, &alert, &history, conf,
-	    "Error (flapping): AI call failed\n"
-	    "`automate-log why lead_1`\n"
-	    "<https://kb.example.com/call.failed|Runbook>\n"
-	    "Lead: lead_1\nKind: call.failed",
-	    "Slack: that it flaps");
-	alert_release(&alert);
-}
-
-static void
-test_storm_words(const struct conf *conf)
-{
-	static char examples[][16] = {
-	    "<b> (1)", "two (2)", "three (3)", "four (4)", "five (5)"};
-	struct alert_history history = {.storm_count = 2,
-	    .examples = {examples[0], examples[1]},
-	    .examples_count = 2};
-	struct alert alert;
-	size_t i;
-
-	fill_alert(&alert, "call.failed", "critical");
-	is_said(CONF_SLACK_ALERTS, &alert, &history, conf,
-	    "CRITICAL: 3 x call.failed\n"
-	    "For example:\n- &lt;b&gt; (1)\n- two (2)\n"
-	    "- AI call failed (lead_1)\n"
-	    "`automate-log list --open`\n"
-	    "<https://kb.example.com/call.failed|Runbook>\n"
-	    "Kind: call.failed",
-	    "a storm: how many, and examples, this one among them");
-
-	for (i = 0; i < ALERT_EXAMPLES_MAX; i++)
-		history.examples[i] = examples[i];
-	history.examples_count = ALERT_EXAMPLES_MAX;
-	history.storm_count = 499;
-	is_said(CONF_SLACK_ALERTS, &alert, &history, conf,
-	    "CRITICAL: 500 x call.failed\n"
-	    "For example:\n- &lt;b&gt; (1)\n- two (2)\n- three (3)\n"
-	    "- four (4)\n- five (5)\n"
-	    "`automate-log list --open`\n"
-	    "<https://kb.example.com/call.failed|Runbook>\n"
-	    "Kind: call.failed",
-	    "five examples of many");
-	alert_release(&alert);
-}
-
-static void
-test_sms_words(struct conf *conf)
-{
-	struct alert_history history = {0};
-	struct alert alert;
-	char *text;
-
-	fill_alert(&alert, "call.failed", "critical");
-	is_said(CONF_SMS, &alert, &history, conf,
-	    "Example Ltd: CRITICAL: AI call failed "
-	    "https://kb.example.com/call.failed",
-	    "SMS: what and where to read on, of nobody in person");
-
-	history.sms_today = 19;
-	is_said(CONF_SMS, &alert, &history, conf,
-	    "Example Ltd (SMS cap of today reached, more in Slack): CRITICAL: "
-	    "AI call failed https://kb.example.com/call.failed",
-	    "SMS: the last of the day says so");
-
-	conf->business_name = NULL;
-	conf->alert_runbook_url = NULL;
-	history = (struct alert_history){.open_id = 1, .count = 9};
-	is_said(CONF_SMS, &alert, &history, conf,
-	    "automate: CRITICAL: AI call failed (10 times)",
-	    "SMS: without a name or a runbook");
-
-	free(alert.title);
-	alert.title = mem_format("\xF0\x9F\x94\xA5 %0300d", 0);
-	text = text_for(CONF_SMS, &alert, &history, conf);
-	is_int(text != NULL ? (int64_t)strlen(text) : 0, 160,
-	    "SMS: a long title in one segment");
-	free(text);
-	alert_release(&alert);
-	fill_conf(conf);
-}
-
-static void
-test_mail_words(const struct conf *healthy)
-{
-	struct alert_history history = {0};
-	struct conf conf = *healthy;
+	const int64_t now = 1000000000;
+	struct alert_history history = {.sms_today = fallback->sms_today};
+	struct row row = {.without = fallback->without};
+	struct alert_standing standing = {0};
+	struct buf shown = BUF_INIT(1000);
 	struct alert_ruling ruling;
 	struct alert alert;
+	struct conf conf;
 
-	conf.destinations[CONF_SMS].configured = false;
-	fill_alert(&alert, "delivery.held", NULL);
-	alert.avoid = mem_copy("slack.alerts");
-	alert_rule(&ruling, &alert, &history, &conf, 1000000000);
-	is_text(ruling.count == 1 ? ruling.messages[0].body : NULL,
-	    "{\"step\":\"alert\",\"kind\":\"delivery.held\",\"severity\":"
-	    "\"error\",\"title\":\"Error: A destination was stopped\","
-	    "\"message\":\"Ann Smith did not answer\",\"next_command\":"
-	    "\"automate-deliver release lead_1\"}",
-	    "mail: for a webhook to make a mail of");
-	alert_ruling_release(&ruling);
+	fill_conf_of(&conf, &row);
+	fill_alert(&alert,
+	    fallback->about != NULL ? "delivery.late" : "call.failed",
+	    fallback->severity);
+	alert.avoid = mem_copy(fallback->about);
+	fill_standing(&standing, CONF_SLACK_ALERTS, fallback->slack, now);
+	fill_standing(&standing, CONF_SMS, fallback->sms, now);
+	fill_standing(&standing, CONF_MAIL, fallback->mail, now);
+	alert_rule_fallback(&ruling, &alert, &standing, &history, &conf, now);
+	show(&shown, &ruling, now);
+	is_text(buf_string(&shown), fallback->wanted, fallback->name);
 	alert_release(&alert);
+	buf_release(&shown);
 }
 
 static void
-is_resolved(enum conf_destination_index index, int64_t count,
-    const struct conf *conf, const char *wanted, const char *name)
+test_end(void)
 {
+	bool heard[CONF_DESTINATIONS] = {false};
+	struct alert_history history = {.sms_today = 3};
+	struct buf shown = BUF_INIT(1000);
+	const int64_t now = 1000000000;
+	struct alert_ruling ruling;
 	struct alert alert;
-	json_t *body = NULL;
-	char *text;
+	struct conf conf;
 
-	fill_alert(&alert, "call.failed", NULL);
-	text = alert_resolved_body(
-	    &alert, "dana", count, &conf->destinations[index]);
-	if (json_parse(&body, text, strlen(text), NULL))
-		is_text(json_text(body, index == CONF_MAIL ? "title" : "text"),
-		    wanted, name);
-	else
-		ok(false, "%s", name);
-	json_decref(body);
-	free(text);
+	fill_conf(&conf);
+	fill_alert(&alert, "call.failed", "critical");
+	alert_rule_end(
+	    &ruling, "resolved", &alert, heard, &history, &conf, now);
+	is_int((int64_t)ruling.count, 0, "an end that nobody waits for");
+	heard[CONF_SLACK_ALERTS] = heard[CONF_SMS] = true;
+	history.channels[CONF_SLACK_ALERTS].latest_at = now - MINUTE;
+	alert_rule_end(
+	    &ruling, "resolved", &alert, heard, &history, &conf, now);
+	show(&shown, &ruling, now);
+	is_text(buf_string(&shown),
+	    "resolved slack.alerts +240, resolved sms +0",
+	    "ends are grouped as beginnings are, each where it was heard");
+	history.sms_today = 20;
+	alert_rule_end(
+	    &ruling, "resolved", &alert, heard, &history, &conf, now);
+	is_int((int64_t)ruling.count, 1, "and count as SMS of the day");
 	alert_release(&alert);
+	buf_release(&shown);
 }
 
 static void
-test_resolved_words(const struct conf *conf)
+test_lateness(void)
 {
-	is_resolved(CONF_SLACK_ALERTS, 1, conf,
-	    "Resolved: AI call failed\nAfter 1 occurrence, by dana.\n"
-	    "Kind: call.failed",
-	    "resolved, in Slack");
-	is_resolved(CONF_SLACK_ALERTS, 40, conf,
-	    "Resolved: AI call failed\nAfter 40 occurrences, by dana.\n"
-	    "Kind: call.failed",
-	    "resolved after many");
-	is_resolved(
-	    CONF_SMS, 1, conf, "Resolved: AI call failed", "resolved, as SMS");
-	is_resolved(CONF_MAIL, 1, conf, "Resolved: AI call failed",
-	    "resolved, by mail");
+	ok(alert_lateness(15 * MINUTE) == NULL, "a quarter of an hour is fine");
+	is_text(alert_lateness(15 * MINUTE + 1), "warning", "more is late");
+	is_text(alert_lateness(2 * HOUR), "warning", "up to two hours");
+	is_text(alert_lateness(2 * HOUR + 1), "critical", "then it is bad");
 }
 
 /* Anybody sends details: what is kept of them has an end. */
 static void
-test_details_cut(const struct conf *conf)
+test_details_cut(void)
 {
+	static const struct conf no_conf;
 	struct account account = {0};
 	struct event event = {0};
 	struct plan plan;
@@ -548,7 +497,7 @@ test_details_cut(const struct conf *conf)
 	plan_init(&plan);
 	if (event_from_alert(
 		&event, text, strlen(text), 1000000000, "u", NULL) &&
-	    decide_alert(&event, &account, conf, &plan, NULL))
+	    decide_alert(&event, &account, &no_conf, &plan, NULL))
 		is_int((int64_t)strlen(plan.alerts[0].details), 16383 + 3,
 		    "details: 16384 characters, the last of them \"...\"");
 	else
@@ -597,18 +546,15 @@ test_severities(void)
 int
 main(void)
 {
-	struct conf conf;
 	size_t i;
 
-	fill_conf(&conf);
 	for (i = 0; i < ROWS(rows); i++)
 		test_row(&rows[i]);
-	test_slack_words(&conf);
-	test_storm_words(&conf);
-	test_sms_words(&conf);
-	test_mail_words(&conf);
-	test_resolved_words(&conf);
-	test_details_cut(&conf);
+	for (i = 0; i < ROWS(fallbacks); i++)
+		test_fallback(&fallbacks[i]);
+	test_end();
+	test_lateness();
+	test_details_cut();
 	test_kinds();
 	test_severities();
 	return tap_end();

@@ -35,6 +35,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "decide/alert.h"
+#include "decide/bundle.h"
 #include "decide/event.h"
 #include "decide/plan.h"
 #include "intake.h"
@@ -493,21 +494,29 @@ show_deliveries(const struct plan *plan)
 static json_t *
 show_messages(const struct alert *alert, const struct conf *conf, int64_t now)
 {
+	const struct bundle bundle = {.step = (char[]){"alert"},
+	    .count = 1,
+	    .since = now,
+	    .examples = {{.alert = *alert, .count = 1}},
+	    .examples_count = 1};
 	json_t *list = json_array(), *shown;
 	struct alert_history history = {0};
+	const struct alert_message *message;
 	struct alert_ruling ruling;
 	size_t i;
+	char *body;
 
 	alert_rule(&ruling, alert, &history, conf, now);
 	for (i = 0; i < ruling.count; i++) {
+		message = &ruling.messages[i];
+		body = bundle_body(&bundle, conf, message->destination);
 		shown = json_object();
-		put_text(
-		    shown, "destination", ruling.messages[i].destination->name);
-		put_time(shown, "due", ruling.messages[i].due_at);
-		put_body(shown, ruling.messages[i].body);
+		put_text(shown, "destination", message->destination->name);
+		put_time(shown, "due", message->due_at);
+		put_body(shown, body);
 		json_array_append_new(list, shown);
+		free(body);
 	}
-	alert_ruling_release(&ruling);
 	return list;
 }
 

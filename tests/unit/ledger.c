@@ -510,7 +510,7 @@ test_cancel(void)
 	is_asked("SELECT group_concat(idempotency_key || ' ' || state || ' ' "
 		 "|| coalesce(settled_at, 0), '; ') FROM deliveries",
 	    "e1:welcome cancelled 1700000009; e1:day_1 cancelled 1700000009; "
-	    "alert:1:1:mail queued 0; e2:day_1 queued 0",
+	    "alert:1:1:1700000000:alert:mail queued 0; e2:day_1 queued 0",
 	    "its own mail, neither another's nor what we are to hear");
 }
 
@@ -531,8 +531,9 @@ static const char *
 deliveries(void)
 {
 	return ask(&conf,
-	    "SELECT group_concat(destination || ' ' || idempotency_key || ' +' "
-	    "|| (due_at - 1700000000), '; ') FROM deliveries");
+	    "SELECT group_concat(destination || ' ' || step || ' +' || "
+	    "(due_at - 1700000000), '; ') FROM deliveries WHERE state <> "
+	    "'cancelled'");
 }
 
 static void
@@ -554,12 +555,11 @@ test_alert(void)
 		 "first_seen_at) || ' ' || fingerprint || ' ' || event_id || "
 		 "' ' || told FROM system_alerts",
 	    "1 2 3600 a.b:org_1 e1 slack.alerts", "the same one counts up");
-	is_text(deliveries(), "slack.alerts alert:1:1:slack.alerts +0",
-	    "and is not told again");
+	is_text(deliveries(), "slack.alerts alert +0", "and is not told again");
 	record_alone("e3", raised, NOON + 4 * HOUR);
 	is_text(deliveries(),
-	    "slack.alerts alert:1:1:slack.alerts +0; "
-	    "slack.alerts alert:1:3:slack.alerts +14400",
+	    "slack.alerts alert +0; "
+	    "slack.alerts alert +14400",
 	    "before its time");
 
 	record_alone("e4",
@@ -572,53 +572,84 @@ test_alert(void)
 }
 
 static void
+resolve(
+    const char *key, int64_t id, int64_t now, int64_t wanted, const char *name)
+{
+	struct ledger *ledger = open_ledger(DB_WRITE);
+	struct alerts_end end = {0};
+	struct error error;
+
+	ok(ledger_resolve(ledger, key, id, "dana", now, &end, &error) &&
+		end.id == wanted && !end.flapping,
+	    "%s", name);
+	ledger_close(ledger);
+}
+
+static void
 test_resolve(void)
 {
+	static const char raised[] =
+	    "{\"alert\":{\"kind\":\"a.b\",\"severity\":\"critical\","
+	    "\"key\":\"k\"}}";
+	struct alerts_end end;
 	struct ledger *ledger;
 	struct error error;
-	int64_t id = -1;
 
 	begin("resolve.db");
-	record_alone("e1",
-	    "{\"alert\":{\"kind\":\"a.b\",\"severity\":\"critical\","
-	    "\"key\":\"k\"}}",
-	    NOON);
-	ledger = open_ledger(DB_WRITE);
-	ok(ledger_resolve(ledger, "other", 0, "dana", NOON, &id, &error) &&
-		id == 0,
-	    "none of that key is open");
-	ok(ledger_resolve(ledger, "k", 0, "dana", NOON + 9, &id, &error) &&
-		id == 1,
-	    "closed by its key");
+	record_alone("e1", raised, NOON);
+	send_all();
+	resolve("other", 0, NOON, 0, "none of that key is open");
+	resolve("k", 0, NOON + 9, 1, "closed by its key");
 	is_asked("SELECT resolved_by || ' ' || resolved_at FROM system_alerts",
 	    "dana 1700000009", "who and when");
-	is_asked("SELECT group_concat(destination || ' ' || idempotency_key, "
-		 "'; ') FROM deliveries WHERE step = 'resolved'",
-	    "slack.alerts alert:1:resolved:slack.alerts; "
-	    "sms alert:1:resolved:sms",
+	is_text(deliveries(),
+	    "slack.alerts alert +0; sms alert +0; "
+	    "slack.alerts resolved +9; sms resolved +9",
 	    "told where it was told");
-	ok(ledger_resolve(ledger, "k", 0, "dana", NOON + 10, &id, &error) &&
-		id == 0,
-	    "closing it again is nothing");
-	ledger_close(ledger);
+	resolve("k", 0, NOON + 10, 0, "closing it again is nothing");
 
 	record_alone("e2",
 	    "{\"alert\":{\"kind\":\"a.b\",\"key\":\"k\",\"avoid\":\"*\"}}",
 	    NOON + HOUR);
 	ledger = open_ledger(DB_REHEARSE);
-	ok(ledger_resolve(ledger, NULL, 2, "dana", NOON, &id, &error) &&
-		id == 2,
+	ok(ledger_resolve(ledger, NULL, 2, "dana", NOON, &end, &error) &&
+		end.id == 2,
 	    "the next one has a number of its own");
 	ledger_close(ledger);
 	is_asked("SELECT count(*) FROM system_alerts WHERE resolved_at IS NULL",
 	    "1", "and is open still after a rehearsal");
-	ledger = open_ledger(DB_WRITE);
-	ok(ledger_resolve(ledger, NULL, 2, "dana", NOON, &id, &error) &&
-		id == 2,
-	    "closed by its number");
-	ledger_close(ledger);
+	resolve(NULL, 2, NOON, 2, "closed by its number");
 	is_asked("SELECT count(*) FROM deliveries WHERE step = 'resolved'", "2",
 	    "what nobody heard of is told to nobody");
+}
+
+static void
+test_withdrawal(void)
+{
+	static const char raised[] =
+	    "{\"alert\":{\"kind\":\"a.b\",\"severity\":\"error\"}}";
+
+	begin("withdrawal.db");
+	record_alone("e1", raised, NOON);
+	resolve("a.b:org_1", 0, NOON + 1, 1, "over before it was sent");
+	is_text(deliveries(), "", "neither beginning nor end is said");
+
+	record_alone("e2", raised, NOON + 2);
+	change(&conf,
+	    "UPDATE deliveries SET attempts = 1, due_at = due_at + 30 WHERE "
+	    "state = 'queued'");
+	resolve("a.b:org_1", 0, NOON + 3, 2, "over after a first try");
+	is_text(deliveries(), "slack.alerts resolved +3",
+	    "the beginning may have been heard: the end alone is said");
+
+	record_alone("e3", raised, NOON + HOUR);
+	send_all();
+	record_alone("e4", raised, NOON + 5 * HOUR);
+	resolve("a.b:org_1", 0, NOON + 5 * HOUR + 1, 3, "over when it waits");
+	is_asked("SELECT group_concat(step || ' ' || state, '; ') FROM "
+		 "deliveries WHERE created_at >= 1700000000 + 3600",
+	    "alert done; alert cancelled; resolved queued",
+	    "to be told again: that is taken back, the end is said");
 }
 
 static void
@@ -634,30 +665,53 @@ raise_of(
 	free(text);
 }
 
+/* What the message of that number says in Slack, if it is sent now. */
+static void
+is_said(int64_t id, const char *wanted, const char *name)
+{
+	struct error error = {0};
+	struct db *db = NULL;
+	json_t *document = NULL;
+	char *body = NULL;
+
+	if (!db_open(&db, &conf, DB_READ, &error) ||
+	    !alerts_body(db, id, &conf.destinations[CONF_SLACK_ALERTS], &conf,
+		NOON, &body, &error) ||
+	    !json_parse(&document, body, strlen(body), &error))
+		store_broken(error.text);
+	is_text(json_text(document, "text"), wanted, name);
+	json_decref(document);
+	free(body);
+	db_close(db);
+}
+
 static void
 test_storm(void)
 {
+	static const char three[] =
+	    "Error: 3 x a.b\nFor example:\n- T (org_2)\n- T (org_3)\n"
+	    "- T (org_4)\n`automate-log list --open --kind a.b`\nKind: a.b";
+
 	begin("storm.db");
 	raise_of("e1", "org_1", "error", NOON);
 	send_all();
 	raise_of("e2", "org_2", "error", NOON + 10);
 	raise_of("e3", "org_3", "error", NOON + 20);
 	raise_of("e4", "org_4", "error", NOON + 30);
-	is_text(deliveries(),
-	    "slack.alerts alert:1:1:slack.alerts +0; "
-	    "slack.alerts alert:2:1:slack.alerts +300",
+	is_text(deliveries(), "slack.alerts alert +0; slack.alerts alert +300",
 	    "the first at once, all others in one message");
-	is_asked("SELECT json_extract(body, '$.text') FROM deliveries WHERE "
-		 "id = 2",
-	    "Error: 3 x a.b\nFor example:\n- T (org_2)\n- T (org_3)\n"
-	    "- T (org_4)\n`automate-log list --open`\nKind: a.b",
-	    "which counts them");
+	is_said(2, three, "which counts them");
 	raise_of("e5", "org_3", "error", NOON + 40);
-	is_asked("SELECT json_extract(body, '$.text') FROM deliveries WHERE "
-		 "id = 2",
-	    "Error: 3 x a.b\nFor example:\n- T (org_2)\n- T (org_3)\n"
-	    "- T (org_4)\n`automate-log list --open`\nKind: a.b",
-	    "a repeat is no other one");
+	is_said(2, three, "a repeat is no other one");
+
+	raise_of("e6", "org_2", "critical", NOON + 50);
+	is_text(deliveries(),
+	    "slack.alerts alert +0; slack.alerts alert +300; "
+	    "slack.alerts alert +50; sms alert +50",
+	    "one that becomes critical does not wait with them");
+	resolve("a.b:org_3", 0, NOON + 60, 3, "one of those that wait is over");
+	is_said(2, "Error: T\nOrganization: org_4\nKind: a.b",
+	    "only what is left is said");
 }
 
 static void
@@ -667,14 +721,24 @@ test_quiet(void)
 	conf.alert_quiet.from_s = 22 * HOUR; /* it is 22:13:20 */
 	conf.alert_quiet.until_s = 7 * HOUR;
 	raise_of("e1", "org_1", "error", NOON);
-	is_text(deliveries(), "slack.alerts alert:1:1:slack.alerts +31600",
-	    "quiet: until the morning");
-	raise_of("e2", "org_2", "critical", NOON + 60);
+	record_alone(
+	    "e2", "{\"alert\":{\"kind\":\"c.d\",\"title\":\"U\"}}", NOON + 30);
+	is_text(deliveries(), "slack.alerts digest +31600",
+	    "quiet: all in one, in the morning");
+	raise_of("e3", "org_2", "critical", NOON + 60);
 	is_text(deliveries(),
-	    "slack.alerts alert:1:1:slack.alerts +60; sms alert:2:1:sms +60",
-	    "a critical one takes it along");
-	is_asked("SELECT expires_at - due_at FROM deliveries WHERE destination "
-		 "= 'slack.alerts'",
+	    "slack.alerts digest +31600; slack.alerts alert +60; "
+	    "sms alert +60",
+	    "a critical one is told at once");
+	resolve("a.b:org_1", 0, NOON + 90, 1, "one of them is over");
+	is_said(1,
+	    "2 alerts during quiet hours\n1 x a.b\n1 x c.d\n1 of them over\n"
+	    "For example:\n- Error: T (org_1), over\n- Error: U (org_1)\n"
+	    "`automate-log list --since 2023-11-14T22:13:20Z`",
+	    "as the digest says");
+	is_asked("SELECT count(*) FROM deliveries WHERE step = 'resolved'", "0",
+	    "and nothing else");
+	is_asked("SELECT expires_at - due_at FROM deliveries WHERE id = 1",
 	    "86400", "with all the time that it has for that");
 }
 
@@ -691,6 +755,7 @@ main(void)
 	test_cancel();
 	test_alert();
 	test_resolve();
+	test_withdrawal();
 	test_storm();
 	test_quiet();
 	conf_release(&conf);
