@@ -205,7 +205,7 @@ hold(struct outbox *outbox, const struct conf *conf, const char *name,
 	if (!check_destination(conf, name, error))
 		return false;
 	if (release)
-		return outbox_unhold(outbox, name, error);
+		return outbox_unhold(outbox, name, clock_now(), error);
 	return outbox_hold(outbox, name, "by hand", clock_now(), error);
 }
 

@@ -215,6 +215,18 @@ report(struct outbox *outbox, const char *kind, const char *name,
 }
 
 static bool
+end_report(struct outbox *outbox, const char *kind, const char *name,
+    int64_t now, struct error *error)
+{
+	char *key = mem_format("%s:%s", kind, name);
+	bool ok = alerts_resolve(outbox->db, key, 0, "automate-deliver",
+	    outbox->conf, now, NULL, error);
+
+	free(key);
+	return ok;
+}
+
+static bool
 step_breaker(struct outbox *outbox, const struct settlement *settlement,
     const char *name, int64_t now, struct error *error)
 {
@@ -233,8 +245,8 @@ step_breaker(struct outbox *outbox, const struct settlement *settlement,
 		return report(outbox, "delivery.breaker_open", name, delivery,
 		    settlement->ruling.reason, now, error);
 	if (change == BREAKER_CLOSED)
-		return report(outbox, "delivery.breaker_closed", name, delivery,
-		    "deliveries go out again", now, error);
+		return end_report(
+		    outbox, "delivery.breaker_open", name, now, error);
 	return true;
 }
 
@@ -673,11 +685,19 @@ outbox_hold(struct outbox *outbox, const char *destination, const char *why,
 }
 
 bool
-outbox_unhold(
-    struct outbox *outbox, const char *destination, struct error *error)
+outbox_unhold(struct outbox *outbox, const char *destination, int64_t now,
+    struct error *error)
 {
-	return db_run(outbox->db, error,
-	    "DELETE FROM destinations WHERE name = $1", "t", destination);
+	if (!db_begin(outbox->db, error))
+		return false;
+	if (db_run(outbox->db, error,
+		"DELETE FROM destinations WHERE name = $1", "t", destination) &&
+	    end_report(outbox, "delivery.held", destination, now, error) &&
+	    end_report(
+		outbox, "delivery.breaker_open", destination, now, error))
+		return db_commit(outbox->db, error);
+	db_rollback(outbox->db);
+	return false;
 }
 
 bool

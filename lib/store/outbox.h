@@ -99,8 +99,8 @@ bool outbox_cancel(struct outbox *, const char *id, int64_t now,
     int64_t *changed, struct error *) __attribute__((warn_unused_result));
 bool outbox_hold(struct outbox *, const char *destination, const char *why,
     int64_t now, struct error *) __attribute__((warn_unused_result));
-bool outbox_unhold(struct outbox *, const char *destination, struct error *)
-    __attribute__((warn_unused_result));
+bool outbox_unhold(struct outbox *, const char *destination, int64_t now,
+    struct error *) __attribute__((warn_unused_result)); /* breaker too */
 bool outbox_purge(struct outbox *, int64_t settled_before, int64_t *changed,
     struct error *) __attribute__((warn_unused_result));
 

@@ -305,8 +305,10 @@ test_gone(void)
 	is_text(row_state, "held", "as held");
 	change(&conf, "DELETE FROM deliveries WHERE destination <> 'mail'");
 	is_claimed(outbox, 8, NOON + DAY, "", "nothing is sent there");
-	ok(outbox_unhold(outbox, "mail", &error), "released");
-	is_claimed(outbox, 8, NOON + DAY, "m1/2 m2/1", "all goes out");
+	ok(outbox_unhold(outbox, "mail", NOON + DAY, &error), "released");
+	is_claimed(outbox, 8, NOON + DAY,
+	    "m1/2 m2/1 alert:1:1:1700086400:resolved:slack.alerts/1",
+	    "all goes out, and that it is well again");
 	outbox_close(outbox);
 }
 
