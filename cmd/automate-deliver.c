@@ -299,15 +299,28 @@ find_blocked(void *context, const struct outbox_row *row)
 		++*(int64_t *)context;
 }
 
+/* Send, and then what time has made of what could not be sent. */
+static bool
+send_all(struct outbox *outbox, const struct conf *conf,
+    struct send_count *count, struct error *error)
+{
+	send_progress *progress =
+	    isatty(STDERR_FILENO) && !prog.quiet ? show_progress : NULL;
+	bool queued = false;
+
+	return send_due(
+		   outbox, conf, options.event_id, progress, count, error) &&
+	    (options.event_id != NULL ||
+		outbox_watch(outbox, clock_now(), &queued, error)) &&
+	    (!queued || send_due(outbox, conf, NULL, progress, count, error));
+}
+
 static bool
 deliver(struct outbox *outbox, const struct conf *conf, struct error *error)
 {
 	struct send_count count = {0};
-	bool terminal = isatty(STDERR_FILENO) && !prog.quiet;
-	bool ok = send_due(outbox, conf, options.event_id,
-	    terminal ? show_progress : NULL, &count, error);
 
-	if (!ok)
+	if (!send_all(outbox, conf, &count, error))
 		return false;
 	if (options.event_id != NULL) {
 		if (!report_event(outbox, error))

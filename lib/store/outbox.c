@@ -712,3 +712,10 @@ outbox_purge(struct outbox *outbox, int64_t settled_before, int64_t *changed,
 	*changed = db_changes(outbox->db);
 	return ok;
 }
+
+bool
+outbox_watch(
+    struct outbox *outbox, int64_t now, bool *queued, struct error *error)
+{
+	return alerts_watch(outbox->db, outbox->conf, now, queued, error);
+}

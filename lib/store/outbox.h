@@ -104,4 +104,8 @@ bool outbox_unhold(struct outbox *, const char *destination, int64_t now,
 bool outbox_purge(struct outbox *, int64_t settled_before, int64_t *changed,
     struct error *) __attribute__((warn_unused_result));
 
+/* alerts_watch() */
+bool outbox_watch(struct outbox *, int64_t now, bool *queued, struct error *)
+    __attribute__((warn_unused_result));
+
 #endif
