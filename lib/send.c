@@ -8,11 +8,10 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "decide/message.h"
 #include "net/http.h"
-#include "net/stripe.h"
+#include "request.h"
 
 #define SETTLE_MS 20 /* how long an answer waits for company */
 #define ROUNDS_MAX 16
@@ -101,138 +100,17 @@ room_of(const struct lane *lane)
 	return (size_t)room > queued(lane) ? (size_t)room - queued(lane) : 0;
 }
 
-static char *
-sms_text(const char *body)
-{
-	json_t *sms = NULL;
-	char *text = NULL;
-
-	if (json_parse(&sms, body, strlen(body), NULL))
-		text = mem_copy(json_text(sms, "text"));
-	json_decref(sms);
-	return text != NULL ? text : mem_copy("");
-}
-
-static void
-start_twilio(
-    struct sending *sending, const struct lane *lane, struct delivery *delivery)
-{
-	static const char *const headers[] = {
-	    "Content-Type: application/x-www-form-urlencoded", NULL};
-	const struct conf *conf = sending->conf;
-	char *text = sms_text(delivery->body),
-	     *url = mem_format("%s/2010-04-01/Accounts/%s/Messages.json",
-		 lane->destination->url, conf->twilio_account_sid);
-	struct buf form = BUF_INIT(8192);
-	struct http_request request = {.url = url,
-	    .headers = headers,
-	    .user = conf->twilio_account_sid,
-	    .password = conf->twilio_auth_token,
-	    .timeout_ms = lane->destination->timeout_ms};
-
-	buf_field(&form, "To", conf->sms_to);
-	buf_field(&form,
-	    strncmp(conf->twilio_from, "MG", 2) == 0 ? "MessagingServiceSid"
-						     : "From",
-	    conf->twilio_from);
-	buf_field(&form, "Body", text);
-	request.body = buf_string(&form);
-	request.body_size = form.size;
-	http_start(sending->http, &request, delivery);
-	buf_release(&form);
-	free(url);
-	free(text);
-}
-
-static char *
-sms_document(const struct conf *conf, const struct delivery *delivery)
-{
-	char *text = sms_text(delivery->body), *body;
-	json_t *sms = json_object();
-
-	json_put(sms, "to", conf->sms_to);
-	json_put(sms, "text", text);
-	json_put(sms, "id", delivery->key);
-	body = json_compact(sms);
-	json_decref(sms);
-	free(text);
-	return body;
-}
-
-static void
-start_json(
-    struct sending *sending, const struct lane *lane, struct delivery *delivery)
-{
-	const struct conf_destination *destination = lane->destination;
-	char *key = mem_format("Idempotency-Key: %s", delivery->key),
-	     *id = mem_format("webhook-id: %s", delivery->key),
-	     *api_key = mem_format("x-make-apikey: %s",
-		 destination->api_key != NULL ? destination->api_key : ""),
-	     *body = NULL;
-	const char *headers[] = {"Content-Type: application/json", key, id,
-	    destination->api_key != NULL ? api_key : NULL, NULL};
-	struct http_request request = {.url = destination->url,
-	    .headers = headers,
-	    .timeout_ms = destination->timeout_ms};
-
-	if (delivery->plain)
-		body = message_slack_plain(delivery->body);
-	else if (destination->dialect == CONF_SMS_WEBHOOK)
-		body = sms_document(sending->conf, delivery);
-	request.body = body != NULL ? body : delivery->body;
-	request.body_size = strlen(request.body);
-	http_start(sending->http, &request, delivery);
-	mem_wipe(api_key, strlen(api_key));
-	free(key);
-	free(id);
-	free(api_key);
-	free(body);
-}
-
-/* The row says which request: {"method":…,"path":…,"form":{…}}. */
-static void
-start_stripe(
-    struct sending *sending, const struct lane *lane, struct delivery *delivery)
-{
-	char *key = mem_format("Idempotency-Key: %s", delivery->key),
-	     *url = NULL;
-	const char *headers[] = {
-	    "Content-Type: application/x-www-form-urlencoded",
-	    "Stripe-Version: " STRIPE_VERSION, key, NULL};
-	struct buf form = BUF_INIT(65536);
-	struct http_request request = {.headers = headers,
-	    .user = sending->conf->stripe_secret_key,
-	    .password = "",
-	    .timeout_ms = lane->destination->timeout_ms};
-	json_t *row = NULL, *value;
-	const char *name;
-
-	if (json_parse(&row, delivery->body, strlen(delivery->body), NULL))
-		json_object_foreach(json_object_get(row, "form"), name, value)
-		    buf_field(&form, name, json_string_value(value));
-	url =
-	    mem_format("%s%s", lane->destination->url, json_text(row, "path"));
-	request.url = url;
-	request.method = json_text(row, "method");
-	request.body = buf_string(&form);
-	request.body_size = form.size;
-	http_start(sending->http, &request, delivery);
-	json_decref(row);
-	buf_release(&form);
-	free(url);
-	free(key);
-}
-
 static void
 start(struct sending *sending, struct lane *lane, struct delivery *delivery)
 {
+	const struct request_content content = {
+	    delivery->key, delivery->body, delivery->plain};
+	struct request request;
+
 	lane->running++;
-	if (lane->destination->dialect == CONF_TWILIO)
-		start_twilio(sending, lane, delivery);
-	else if (lane->destination->dialect == CONF_STRIPE)
-		start_stripe(sending, lane, delivery);
-	else
-		start_json(sending, lane, delivery);
+	request_make(&request, sending->conf, lane->destination, &content);
+	http_start(sending->http, &request.http, delivery);
+	request_release(&request);
 }
 
 /* Start what may go; the time until the next may, IDLE_MS at most. */
