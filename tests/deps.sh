@@ -4,8 +4,8 @@
 #
 #	tests/deps.sh [build | test | lint]
 #
-# Not asked for: node with npm, which tests/cmd/peers.t uses where they are, and
-# clang for make fuzz.
+# Not asked for: node with npm, with which some tests compare us with others
+# where they are, and clang for make fuzz.
 set -u
 
 want=${1:-test}
