@@ -92,7 +92,7 @@ is "$(sql "SELECT count(*) FROM deliveries WHERE organization_id = 'org_t' AND d
 } >in
 take <in
 is "$(outcome out)" 'unmatched unmatched ' 'nobody has that customer'
-is "$(sql "SELECT count(*) || ' ' || (due_at - created_at) FROM system_alerts a JOIN deliveries d ON d.id = a.delivery_id WHERE a.kind = 'stripe.unmatched'")" \
+is "$(sql "SELECT count(*) || ' ' || (due_at - created_at) FROM system_alerts a JOIN alert_messages m ON m.alert_id = a.id JOIN deliveries d ON d.id = m.delivery_id WHERE a.kind = 'stripe.unmatched'")" \
 	'1 900' 'one alert, a quarter of an hour later'
 echo '{"id":"org_u","stripe_customer_id":"cus_u","owner_email":"a@b.example"}' |
 	run automate-onboard --later
