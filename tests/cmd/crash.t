@@ -61,6 +61,7 @@ is "$broken" '' 'each time the next run delivered both and left nothing'
 echo "# $twice of these kills fell between an answer and its settling"
 
 # What was answered is kept while other answers are waited for.
+# shellcheck disable=SC2317 # called by wait_for
 settled() {
 	[ "$(sql "SELECT count(*) FROM deliveries WHERE state = 'done'")" = 1 ]
 }
