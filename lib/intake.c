@@ -166,6 +166,19 @@ open_intake(struct intake *intake, const struct conf *conf,
 	    prog.dry_run ? DB_REHEARSE : DB_WRITE, error);
 }
 
+/* Once a run, and no error: who wants no mail has no mail. */
+static void
+say_skipped(const struct intake *intake)
+{
+	int i;
+
+	for (i = 0; i < CONF_DESTINATIONS; i++)
+		if (ledger_skipped(intake->ledger, i))
+			prog_note("%s is not configured, so nothing goes "
+				  "there; see automate.yaml(5)",
+			    intake->conf->destinations[i].name);
+}
+
 static bool
 close_intake(struct intake *intake, bool ok, struct error *error)
 {
@@ -174,6 +187,8 @@ close_intake(struct intake *intake, bool ok, struct error *error)
 	    ? intake->event_id
 	    : NULL;
 
+	if (ok)
+		say_skipped(intake);
 	ledger_close(intake->ledger);
 	buf_release(&intake->output);
 	if (ok && intake->event_id != NULL)

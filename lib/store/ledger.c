@@ -12,6 +12,7 @@ struct ledger {
 	struct db *db;
 	const struct conf *conf;
 	bool caused; /* some event made others happen */
+	bool skipped[CONF_DESTINATIONS];
 };
 
 bool
@@ -42,6 +43,25 @@ bool
 ledger_flush(struct ledger *ledger, struct error *error)
 {
 	return !db_in_transaction(ledger->db) || db_commit(ledger->db, error);
+}
+
+bool
+ledger_skipped(
+    const struct ledger *ledger, enum conf_destination_index destination)
+{
+	return ledger->skipped[destination];
+}
+
+static void
+note_skipped(struct ledger *ledger, const struct plan *plan)
+{
+	const struct conf_destination *all = ledger->conf->destinations;
+	size_t i;
+
+	for (i = 0; i < plan->skipped_count; i++)
+		ledger->skipped[plan->skipped[i] - all] = true;
+	if (plan->alerts_count > 0 && !all[CONF_SLACK_ALERTS].configured)
+		ledger->skipped[CONF_SLACK_ALERTS] = true;
 }
 
 /* The first one's line, with the outcome and the secret that this one has. */
@@ -354,6 +374,7 @@ keep(struct ledger *ledger, const struct event *event, decide_fn *decide,
 	    resolve_alerts(ledger, event, &plan, error) &&
 	    count_deliveries(db, event, &deliveries, error);
 	if (ok) {
+		note_skipped(ledger, &plan);
 		*result =
 		    result_line(event, &plan, &account, deliveries, cancelled);
 		ok = write_event(db, event,

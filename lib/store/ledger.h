@@ -44,6 +44,9 @@ bool ledger_flush(struct ledger *, struct error *)
 /* Whether an event recorded here made others happen, which have deliveries. */
 bool ledger_caused(const struct ledger *);
 
+/* Whether something would have gone there, were it configured. */
+bool ledger_skipped(const struct ledger *, enum conf_destination_index);
+
 /* alerts_resolve() as a transaction of its own. */
 bool ledger_resolve(struct ledger *, const char *key, int64_t id,
     const char *by, int64_t now, struct alerts_end *, struct error *)

@@ -49,6 +49,24 @@ unset APP_URL NOTION_KB_URL MAKE_WEBHOOK_URL BILLING_AUTOMATION_WEBHOOK_URL \
 	SLACK_WEBHOOK_URL SLACK_ALERT_WEBHOOK_URL FOUNDER_PHONE \
 	TWILIO_ACCOUNT_SID TWILIO_AUTH_TOKEN TWILIO_FROM
 
+# What is not configured is skipped, and that is said once.
+for n in 1 2 3; do
+	echo "{\"id\":\"s$n\",\"owner_email\":\"a@b.example\"}"
+done >in
+SLACK_WEBHOOK_URL=https://hooks.slack.com/services/1
+export SLACK_WEBHOOK_URL
+run automate-onboard --later <in
+is "$status $(cat err)" \
+	'0 automate-onboard: mail is not configured, so nothing goes there; see automate.yaml(5)' \
+	'what is not configured is said once'
+run automate-onboard --later <in
+is "$(cat err)" '' 'and not of what is known already'
+run automate-alert --later 'on fire' </dev/null
+like "$(cat err)" 'slack.alerts is not configured' 'of alerts too'
+run automate-alert --later -q 'on fire again' </dev/null
+is "$status$(cat err)" 0 'but not with -q'
+unset SLACK_WEBHOOK_URL
+
 # Which file: each names a database of its own.
 place() {
 	mkdir -p "$(dirname "$1")"
