@@ -142,6 +142,14 @@ run() {
 	status=$?
 }
 
+# The commands that were built.
+commands() {
+	(cd "$BUILD" && for tap_command in automate-*; do
+		[ -x "$tap_command" ] && [ ! -d "$tap_command" ] &&
+			echo "$tap_command"
+	done)
+}
+
 # wait_for SECONDS COMMAND...: until it succeeds. Nothing else may sleep.
 wait_for() {
 	tap_end=$(($(date +%s) + $1))

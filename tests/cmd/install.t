@@ -13,9 +13,7 @@ installed() {
 run "$make" -s -C "$TOP" BUILD="$BUILD" SAN="${SAN:-}" PREFIX=/usr \
 	DESTDIR="$SCRATCH/stage" install
 is_status 0 'make install' || done_testing
-commands=$(cd "$BUILD" && for f in automate-*; do
-	[ -x "$f" ] && [ ! -d "$f" ] && echo "$f"
-done)
+commands=$(commands)
 pages=$(cd "$TOP/man" && echo ./*.[1-8])
 # What is in etc/ is an example, but for the completion.
 {

@@ -3,9 +3,7 @@
 # promises no option that is not there.
 . "$(dirname "$0")/../lib.sh"
 
-commands=$(cd "$BUILD" && for f in automate-*; do
-	[ -x "$f" ] && [ ! -d "$f" ] && echo "$f"
-done)
+commands=$(commands)
 like "$commands" '^automate-onboard$' 'there are commands'
 
 # The long options in the help and, where getopt_long(3) can be made to list

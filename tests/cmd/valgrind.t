@@ -34,8 +34,7 @@ passes 0 automate-log list
 passes 0 automate-log why c7e1a2b4-55d0-4e0f-8b1a-0f9d6e4c2a77
 
 # Whatever else there is gets no further than its input, or says its help.
-for command in "$BUILD"/automate-*; do
-	command=${command##*/}
+for command in $(commands); do
 	case $passed in
 	*" $command "*) continue ;;
 	esac
