@@ -647,8 +647,8 @@ outbox_retry(struct outbox *outbox, const char *id, int64_t now,
     int64_t *changed, struct error *error)
 {
 	bool ok = db_run(outbox->db, error,
-	    "UPDATE deliveries SET expires_at = max(expires_at, $2 + "
-	    "86400), state = 'queued', due_at = $2, first_due_at = $2, "
+	    "UPDATE deliveries SET expires_at = CASE WHEN expires_at > $2 + "
+	    "86400 THEN expires_at ELSE $2 + 86400 END, state = 'queued', due_at = $2, first_due_at = $2, "
 	    "settled_at = NULL WHERE "
 	    "($1 IS NULL AND state = 'dead') OR (state IN ('dead', "
 	    "'cancelled', 'queued') AND (CAST(id AS TEXT) = $1 OR "
@@ -718,4 +718,48 @@ outbox_watch(
     struct outbox *outbox, int64_t now, bool *queued, struct error *error)
 {
 	return alerts_watch(outbox->db, outbox->conf, now, queued, error);
+}
+
+bool
+outbox_due(struct outbox *outbox, const char *event_id, int64_t now,
+    outbox_visit *visit, void *context, struct error *error)
+{
+	const struct conf_destination *destination;
+	struct health *health;
+	struct db_rows *rows;
+	int i;
+
+	for (i = 0; i < CONF_DESTINATIONS; i++) {
+		destination = &outbox->conf->destinations[i];
+		if (!load_health(outbox, i, &health, error))
+			return false;
+		if (health->held || !destination->configured ||
+		    !breaker_lets(&health->breaker, now))
+			continue;
+		rows = db_query(outbox->db,
+		    "SELECT " ROW_COLUMNS
+		    "WHERE d.state = 'queued' AND d.destination = $1 AND "
+		    "d.due_at <= $2 AND ($3 IS NULL OR d.event_id = $3) "
+		    "ORDER BY d.due_at, d.id LIMIT $4",
+		    "titi", destination->name, now, event_id,
+		    health->breaker.open_until != 0 ? (int64_t)1 : INT64_MAX);
+		while (db_next(rows))
+			show_row(rows, NULL, now, visit, context);
+		if (!db_done(rows, error))
+			return false;
+	}
+	return true;
+}
+
+bool
+outbox_unsent(
+    struct outbox *outbox, int64_t due_by, int64_t *count, struct error *error)
+{
+	struct db_rows *rows = db_query(outbox->db,
+	    "SELECT count(*) FROM deliveries WHERE state = 'queued' AND "
+	    "(due_at <= $1 OR attempts > 0)",
+	    "i", due_by);
+
+	*count = db_next(rows) ? db_int(rows, 0) : 0;
+	return db_done(rows, error);
 }

@@ -108,4 +108,16 @@ bool outbox_purge(struct outbox *, int64_t settled_before, int64_t *changed,
 bool outbox_watch(struct outbox *, int64_t now, bool *queued, struct error *)
     __attribute__((warn_unused_result));
 
+/*
+ * Those that a run would send now, in the order in which it would: what is due
+ * and whose destination is there, not held, and lets it; one for a probe.
+ */
+bool
+outbox_due(struct outbox *, const char *event_id, int64_t now, outbox_visit *,
+    void *context, struct error *) __attribute__((warn_unused_result));
+
+/* How many are queued and were due by that time, or tried in vain. */
+bool outbox_unsent(struct outbox *, int64_t due_by, int64_t *count,
+    struct error *) __attribute__((warn_unused_result));
+
 #endif
