@@ -15,11 +15,14 @@
 #include "base/mem.h"
 #include "decide/message.h"
 #include "prog.h"
+#include "request.h"
 #include "send.h"
 #include "store/outbox.h"
 
 #define LIST_MAX 1000
 #define FOREIGN_WAIT_MS 60000
+#define PROGRESS_MIN 100 /* fewer are sent before one has read it */
+#define PROGRESS_MS 200
 
 enum {
 	OPTION_EVENT = PROG_OWN,
@@ -34,6 +37,10 @@ static struct {
 	bool dead;
 } options;
 
+/*
+ * Rows, as a table or as JSON.
+ */
+
 static void
 print_safe(FILE *stream, const char *text, size_t points_max)
 {
@@ -42,6 +49,16 @@ print_safe(FILE *stream, const char *text, size_t points_max)
 	message_line(&line, text, points_max);
 	fputs(buf_string(&line), stream);
 	buf_release(&line);
+}
+
+static void
+print_json(json_t *json)
+{
+	char *text = json_compact(json);
+
+	puts(text);
+	free(text);
+	json_decref(json);
 }
 
 static json_t *
@@ -64,20 +81,27 @@ row_json(const struct outbox_row *row)
 }
 
 static void
+print_heading(void)
+{
+	static bool printed;
+
+	if (!printed && !prog.json)
+		printf("%6s  %-9s  %-15s  %-13s  %-20s  %2s  %s\n", "ID",
+		    "STATE", "DESTINATION", "STEP", "DUE", "N", "ANSWER");
+	printed = true;
+}
+
+static void
 print_row(void *context, const struct outbox_row *row)
 {
-	char when[CLOCK_TEXT_MAX], *text;
-	json_t *json;
+	char when[CLOCK_TEXT_MAX];
 
 	(void)context;
 	if (prog.json) {
-		json = row_json(row);
-		text = json_compact(json);
-		puts(text);
-		free(text);
-		json_decref(json);
+		print_json(row_json(row));
 		return;
 	}
+	print_heading();
 	printf("%6" PRId64 "  %-9s  %-15s  %-13s  %s  %2" PRId64 "  ", row->id,
 	    row->state, row->destination, row->step,
 	    clock_format(when, row->due_at), row->attempts);
@@ -88,45 +112,150 @@ print_row(void *context, const struct outbox_row *row)
 static bool
 list(struct outbox *outbox, struct error *error)
 {
-	if (!prog.json)
-		printf("%6s  %-9s  %-15s  %-13s  %-20s  %2s  %s\n", "ID",
-		    "STATE", "DESTINATION", "STEP", "DUE", "N", "ANSWER");
+	print_heading();
 	return outbox_list(outbox, options.state, options.destination,
 	    options.event_id, LIST_MAX, clock_now(), print_row, NULL, error);
 }
 
-static void
-print_attempt(void *context, const struct outbox_attempt *attempt)
+/* What a run would send. */
+static bool
+list_due(struct outbox *outbox, struct error *error)
 {
-	char when[CLOCK_TEXT_MAX];
+	print_heading();
+	return outbox_due(
+	    outbox, options.event_id, clock_now(), print_row, NULL, error);
+}
 
-	(void)context;
-	printf("attempt %" PRId64 "  %s  status %" PRId64 "  %" PRId64 " ms  ",
-	    attempt->number, clock_format(when, attempt->at), attempt->status,
-	    attempt->took_ms);
-	print_safe(stdout, attempt->ruling, 200);
-	putchar('\n');
-	if (attempt->answer != NULL) {
-		printf("    ");
-		print_safe(stdout, attempt->answer, 1024);
-		putchar('\n');
-	}
+/*
+ * One delivery, with its request as it goes out, secrets masked.
+ */
+
+struct whole {
+	const struct conf *conf;
+	int64_t id;
+	json_t *json;
+};
+
+static void
+put_request(json_t *json, const struct request *request)
+{
+	json_t *shown = json_object(), *headers = json_array();
+	size_t i;
+
+	json_put(shown, "method",
+	    request->method != NULL ? request->method : "POST");
+	json_put(shown, "url", request->url);
+	for (i = 0; request->headers[i] != NULL; i++)
+		json_array_append_new(
+		    headers, json_string(request->headers[i]));
+	if (request->http.user != NULL)
+		json_array_append_new(
+		    headers, json_string("Authorization: Basic ***"));
+	json_object_set_new(shown, "headers", headers);
+	json_put(shown, "body", request->http.body);
+	json_object_set_new(json, "request", shown);
 }
 
 static void
-print_whole(void *context, const struct outbox_row *row)
+take_whole(void *context, const struct outbox_row *row)
+{
+	struct whole *whole = context;
+	const struct conf_destination *destination =
+	    conf_destination(whole->conf, row->destination);
+	const struct request_content content = {row->key, row->body, false};
+	struct request request;
+
+	whole->id = row->id;
+	whole->json = row_json(row);
+	if (destination == NULL || !destination->configured) {
+		json_put(whole->json, "request", NULL);
+		return;
+	}
+	request_show(&request, whole->conf, destination, &content);
+	put_request(whole->json, &request);
+	request_release(&request);
+}
+
+static void
+take_attempt(void *context, const struct outbox_attempt *attempt)
 {
 	char when[CLOCK_TEXT_MAX];
+	json_t *json = json_object();
 
-	*(int64_t *)context = row->id;
-	printf("delivery     %" PRId64 "\nkey          %s\ndestination  %s\n"
-	       "step         %s\nstate        %s\ndue          %s\n"
-	       "attempts     %" PRId64 "\nrequest      POST, to the address "
-	       "of %s in the configuration\nbody         ",
-	    row->id, row->key, row->destination, row->step, row->state,
-	    clock_format(when, row->due_at), row->attempts, row->destination);
-	print_safe(stdout, row->body, 8192);
+	json_put_number(json, "number", attempt->number);
+	json_put(json, "at", clock_format(when, attempt->at));
+	json_put_number(json, "status", attempt->status);
+	json_put_number(json, "took_ms", attempt->took_ms);
+	json_put(json, "ruling", attempt->ruling);
+	json_put(json, "answer", attempt->answer);
+	json_array_append_new(context, json);
+}
+
+static void
+print_field(const char *label, const json_t *value)
+{
+	if (!json_is_string(value) && !json_is_integer(value))
+		return;
+	printf("%-13s", label);
+	if (json_is_string(value))
+		print_safe(stdout, json_string_value(value), 8192);
+	else
+		printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	putchar('\n');
+}
+
+static void
+print_request(const json_t *request)
+{
+	json_t *header;
+	size_t i;
+
+	if (request == NULL) {
+		puts("request      none: its destination is not configured");
+		return;
+	}
+	printf("request      %s ", json_text(request, "method"));
+	print_safe(stdout, json_text(request, "url"), 2000);
+	putchar('\n');
+	json_array_foreach(json_object_get(request, "headers"), i, header)
+	{
+		print_field("", header);
+	}
+	print_field("body", json_object_get(request, "body"));
+}
+
+static void
+print_attempt(const json_t *attempt)
+{
+	printf("attempt %" JSON_INTEGER_FORMAT "  %s  status "
+	       "%" JSON_INTEGER_FORMAT "  %" JSON_INTEGER_FORMAT " ms  ",
+	    json_integer_value(json_at(attempt, "number")),
+	    json_text(attempt, "at"),
+	    json_integer_value(json_at(attempt, "status")),
+	    json_integer_value(json_at(attempt, "took_ms")));
+	print_safe(stdout, json_text(attempt, "ruling"), 200);
+	putchar('\n');
+	print_field("", json_at(attempt, "answer"));
+}
+
+static void
+print_whole(const json_t *json)
+{
+	static const char *const fields[][2] = {{"delivery", "id"},
+	    {"key", "idempotency_key"}, {"destination", "destination"},
+	    {"step", "step"}, {"state", "state"},
+	    {"organization", "organization"}, {"event", "event"},
+	    {"due", "due"}, {"attempts", "attempts"}};
+	json_t *attempt;
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		print_field(fields[i][0], json_at(json, fields[i][1]));
+	print_request(json_at(json, "request"));
+	json_array_foreach(json_object_get(json, "tries"), i, attempt)
+	{
+		print_attempt(attempt);
+	}
 }
 
 static bool
@@ -139,33 +268,67 @@ unknown(const char *id, struct error *error)
 }
 
 static bool
-show(struct outbox *outbox, char *ids[], struct error *error)
+show_one(struct outbox *outbox, const struct conf *conf, const char *id,
+    struct error *error)
 {
-	int64_t id = 0;
-	bool found;
+	struct whole whole = {.conf = conf};
+	json_t *tries = json_array();
+	bool found, ok;
 
-	for (; *ids != NULL; ids++) {
-		if (!outbox_find(outbox, *ids, clock_now(), &found, print_whole,
-			&id, error))
-			return false;
-		if (!found)
-			return unknown(*ids, error);
-		if (!outbox_attempts(outbox, id, print_attempt, NULL, error))
-			return false;
+	ok = outbox_find(
+	    outbox, id, clock_now(), &found, take_whole, &whole, error);
+	if (ok && !found)
+		ok = unknown(id, error);
+	ok =
+	    ok && outbox_attempts(outbox, whole.id, take_attempt, tries, error);
+	if (ok) {
+		json_object_set(whole.json, "tries", tries);
+		if (prog.json)
+			print_json(json_incref(whole.json));
+		else
+			print_whole(whole.json);
 	}
-	return true;
+	json_decref(tries);
+	json_decref(whole.json);
+	return ok;
 }
 
 static bool
-change(struct outbox *outbox, char *ids[],
-    bool (*verb)(
-	struct outbox *, const char *, int64_t, int64_t *, struct error *),
+show(struct outbox *outbox, const struct conf *conf, char *ids[],
     struct error *error)
 {
+	for (; *ids != NULL; ids++)
+		if (!show_one(outbox, conf, *ids, error))
+			return false;
+	return true;
+}
+
+/*
+ * A hand lent. What is changed is printed first, as it was.
+ */
+
+typedef bool verb_fn(
+    struct outbox *, const char *id, int64_t now, int64_t *, struct error *);
+
+/* Neither retry nor cancel is for what is done or under way. */
+static void
+print_changeable(void *context, const struct outbox_row *row)
+{
+	if (strcmp(row->state, "done") != 0 &&
+	    strcmp(row->state, "sending") != 0)
+		print_row(context, row);
+}
+
+static bool
+change(struct outbox *outbox, char *ids[], verb_fn *verb, struct error *error)
+{
 	int64_t changed;
+	bool found;
 
 	for (; *ids != NULL; ids++) {
-		if (!verb(outbox, *ids, clock_now(), &changed, error))
+		if (!outbox_find(outbox, *ids, clock_now(), &found,
+			print_changeable, NULL, error) ||
+		    !verb(outbox, *ids, clock_now(), &changed, error))
 			return false;
 		if (changed == 0)
 			return unknown(*ids, error);
@@ -180,7 +343,9 @@ retry(struct outbox *outbox, char *ids[], struct error *error)
 
 	if (!options.dead)
 		return change(outbox, ids, outbox_retry, error);
-	if (!outbox_retry(outbox, NULL, clock_now(), &changed, error))
+	if (!outbox_list(outbox, "dead", NULL, NULL, INT64_MAX, clock_now(),
+		print_row, NULL, error) ||
+	    !outbox_retry(outbox, NULL, clock_now(), &changed, error))
 		return false;
 	prog_note("%" PRId64 " queued again", changed);
 	return true;
@@ -190,12 +355,18 @@ static bool
 check_destination(
     const struct conf *conf, const char *name, struct error *error)
 {
+	struct buf names = BUF_INIT(1000);
+	int i;
+
 	if (conf_destination(conf, name) != NULL)
 		return true;
-	return error_set(error, ERROR_USAGE,
-	    "no destination \"%s\"; there are mail, billing, slack.customers, "
-	    "slack.alerts, sms",
-	    name);
+	for (i = 0; i < CONF_DESTINATIONS; i++)
+		buf_format(&names, "%s%s", i > 0 ? ", " : "",
+		    conf->destinations[i].name);
+	error_set(error, ERROR_USAGE, "no destination \"%s\"; there are %s",
+	    name, buf_string(&names));
+	buf_release(&names);
+	return false;
 }
 
 static bool
@@ -226,22 +397,71 @@ purge(struct outbox *outbox, struct error *error)
 	return true;
 }
 
-static void
-show_progress(const struct send_count *count, int64_t waiting)
-{
-	static int64_t shown_ms;
-	int64_t now_ms = clock_monotonic_ms();
+/*
+ * A run.
+ */
 
-	if (now_ms - shown_ms < 200 || count->done + waiting < 100)
+/* What was due at its start; a bar is shown where that is much. */
+static int64_t progress_total;
+static int64_t progress_at_ms;
+
+static void
+show_progress(const struct send_count *count)
+{
+	const int64_t handled = count->done + count->postponed + count->dead;
+	const int64_t now_ms = clock_monotonic_ms();
+	int filled;
+
+	if (now_ms - progress_at_ms < PROGRESS_MS)
 		return;
-	shown_ms = now_ms;
+	progress_at_ms = now_ms;
+	if (handled > progress_total)
+		progress_total = handled;
+	filled = (int)(handled * 30 / progress_total);
 	fprintf(stderr,
-	    "\rsent %" PRId64 ", postponed %" PRId64 ", dead %" PRId64 " ",
-	    count->done, count->postponed, count->dead);
+	    "\r[%.*s%*s] %" PRId64 " of %" PRId64 ", %" PRId64
+	    " postponed, %" PRId64 " dead ",
+	    filled, "##############################", 30 - filled, "", handled,
+	    progress_total, count->postponed, count->dead);
+}
+
+static void
+clear_progress(void)
+{
+	if (progress_at_ms != 0)
+		fprintf(stderr, "\r%78s\r", "");
+	progress_at_ms = 0;
+}
+
+static bool
+is_much(struct outbox *outbox, bool *much, struct error *error)
+{
+	const char *terminal = getenv("TERM");
+
+	*much = false;
+	if (prog.quiet || prog.verbose || !isatty(STDERR_FILENO) ||
+	    (terminal != NULL && strcmp(terminal, "dumb") == 0))
+		return true;
+	if (!outbox_unsent(outbox, clock_now(), &progress_total, error))
+		return false;
+	*much = progress_total >= PROGRESS_MIN;
+	return true;
+}
+
+static void
+say_attempt(const struct conf_destination *destination,
+    const struct settlement *settlement)
+{
+	const struct delivery *delivery = settlement->delivery;
+
+	prog_note("%s %s %" PRId64 ": attempt %" PRId64 ", status %" PRId64
+		  ", %" PRId64 " ms: %s",
+	    destination->name, delivery->step, delivery->id, delivery->number,
+	    settlement->status, settlement->took_ms, settlement->ruling.reason);
 }
 
 struct event_report {
-	int64_t foreign, dead, postponed;
+	int64_t foreign, unsent;
 	bool print;
 };
 
@@ -251,9 +471,13 @@ report_row(void *context, const struct outbox_row *row)
 	struct event_report *report = context;
 	char when[CLOCK_TEXT_MAX];
 	struct buf words = BUF_INIT(2048);
+	const bool queued = strcmp(row->state, "queued") == 0 ||
+	    strcmp(row->state, "held") == 0;
 
 	if (strcmp(row->state, "sending") == 0)
 		report->foreign++;
+	if (queued && (row->due || row->attempts > 0))
+		report->unsent++;
 	if (!report->print || (!row->due && row->attempts == 0))
 		return;
 	message_line(
@@ -272,7 +496,7 @@ report_row(void *context, const struct outbox_row *row)
 
 /* What another run is sending just now belongs to the report too. */
 static bool
-report_event(struct outbox *outbox, struct error *error)
+report_event(struct outbox *outbox, int64_t *unsent, struct error *error)
 {
 	const struct timespec pause = {0, 30000000};
 	const int64_t start_ms = clock_monotonic_ms();
@@ -280,23 +504,33 @@ report_event(struct outbox *outbox, struct error *error)
 
 	do {
 		memset(&report, 0, sizeof(report));
-		if (!outbox_list(outbox, NULL, NULL, options.event_id, LIST_MAX,
-			clock_now(), report_row, &report, error))
+		if (!outbox_list(outbox, NULL, NULL, options.event_id,
+			INT64_MAX, clock_now(), report_row, &report, error))
 			return false;
 		if (report.foreign > 0)
 			nanosleep(&pause, NULL);
 	} while (report.foreign > 0 &&
 	    clock_monotonic_ms() - start_ms < FOREIGN_WAIT_MS);
+	memset(&report, 0, sizeof(report));
 	report.print = true;
-	return outbox_list(outbox, NULL, NULL, options.event_id, LIST_MAX,
-	    clock_now(), report_row, &report, error);
+	if (!outbox_list(outbox, NULL, NULL, options.event_id, INT64_MAX,
+		clock_now(), report_row, &report, error))
+		return false;
+	*unsent = report.unsent;
+	return true;
 }
 
-static void
-find_blocked(void *context, const struct outbox_row *row)
+static bool
+report_run(struct outbox *outbox, const struct send_count *count,
+    int64_t began_at, int64_t *unsent, struct error *error)
 {
-	if (row->due) /* also where it is shown as held */
-		++*(int64_t *)context;
+	if (options.event_id != NULL)
+		return report_event(outbox, unsent, error);
+	if (count->done + count->postponed + count->dead > 0)
+		prog_note("sent %" PRId64 ", postponed %" PRId64
+			  ", dead %" PRId64,
+		    count->done, count->postponed, count->dead);
+	return outbox_unsent(outbox, began_at, unsent, error);
 }
 
 /* Send, and then what time has made of what could not be sent. */
@@ -304,45 +538,41 @@ static bool
 send_all(struct outbox *outbox, const struct conf *conf,
     struct send_count *count, struct error *error)
 {
-	send_progress *progress =
-	    isatty(STDERR_FILENO) && !prog.quiet ? show_progress : NULL;
-	bool queued = false;
+	struct send_watch watch = {
+	    .attempt = prog.verbose ? say_attempt : NULL};
+	bool much, queued = false, ok;
 
-	return send_due(
-		   outbox, conf, options.event_id, progress, count, error) &&
+	if (!is_much(outbox, &much, error))
+		return false;
+	watch.progress = much ? show_progress : NULL;
+	ok = send_due(outbox, conf, options.event_id, &watch, count, error) &&
 	    (options.event_id != NULL ||
 		outbox_watch(outbox, clock_now(), &queued, error)) &&
-	    (!queued || send_due(outbox, conf, NULL, progress, count, error));
+	    (!queued || send_due(outbox, conf, NULL, &watch, count, error));
+	clear_progress();
+	return ok;
 }
 
 static bool
 deliver(struct outbox *outbox, const struct conf *conf, struct error *error)
 {
+	const int64_t began_at = clock_now();
 	struct send_count count = {0};
+	int64_t unsent = 0;
 
-	if (!send_all(outbox, conf, &count, error))
-		return false;
-	if (options.event_id != NULL) {
-		if (!report_event(outbox, error))
-			return false;
-	} else if (count.done + count.postponed + count.dead > 0) {
-		prog_note("sent %" PRId64 ", postponed %" PRId64
-			  ", dead %" PRId64,
-		    count.done, count.postponed, count.dead);
-	}
-	if (!outbox_list(outbox, "queued", NULL, options.event_id, LIST_MAX,
-		clock_now(), find_blocked, &count.blocked, error))
+	if (!send_all(outbox, conf, &count, error) ||
+	    !report_run(outbox, &count, began_at, &unsent, error))
 		return false;
 	if (count.dead > 0)
 		return error_set(error, ERROR_NO,
 		    "%" PRId64 " given up; see automate-deliver list --state "
 		    "dead",
 		    count.dead);
-	if (count.postponed + count.blocked > 0)
+	if (unsent > 0)
 		return error_set(error, ERROR_RETRY,
-		    "%" PRId64 " postponed, %" PRId64
-		    " waiting for their destination; see automate-deliver list",
-		    count.postponed, count.blocked);
+		    "%" PRId64 " due and not sent yet; see automate-deliver "
+		    "list --state queued",
+		    unsent);
 	return true;
 }
 
@@ -390,13 +620,12 @@ run(struct outbox *outbox, const struct conf *conf, char *words[],
 	    !check_destination(conf, options.destination, error))
 		return false;
 	if (verb == NULL)
-		return prog.dry_run
-		    ? (options.state = "queued", list(outbox, error))
-		    : deliver(outbox, conf, error);
+		return prog.dry_run ? list_due(outbox, error)
+				    : deliver(outbox, conf, error);
 	if (strcmp(verb, "list") == 0 && !operand)
 		return list(outbox, error);
 	if (strcmp(verb, "show") == 0 && operand)
-		return show(outbox, words + 1, error);
+		return show(outbox, conf, words + 1, error);
 	if (strcmp(verb, "retry") == 0 && operand != options.dead)
 		return retry(outbox, words + 1, error);
 	if (strcmp(verb, "cancel") == 0 && operand)

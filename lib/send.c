@@ -64,6 +64,7 @@ struct sending {
 	pthread_t thread;
 	bool aside; /* the thread is there */
 	struct send_count *count;
+	const struct send_watch *watch;
 };
 
 static volatile sig_atomic_t stopped;
@@ -193,6 +194,11 @@ take_answer(
 	memset(settlement, 0, sizeof(*settlement));
 	retry_rule(
 	    &settlement->ruling, lane->destination->dialect, answer, &attempt);
+	settlement->delivery = delivery;
+	settlement->status = answer->status;
+	settlement->took_ms = answer->took_ms;
+	if (sending->watch->attempt != NULL)
+		sending->watch->attempt(lane->destination, settlement);
 	if (settlement->ruling.verdict == RETRY_PLAIN) {
 		delivery->plain = true;
 		start(sending, lane, delivery);
@@ -201,9 +207,6 @@ take_answer(
 	}
 	if (answers->count++ == 0)
 		answers->since_ms = clock_monotonic_ms();
-	settlement->delivery = delivery;
-	settlement->status = answer->status;
-	settlement->took_ms = answer->took_ms;
 	settlement->answer = first_part(answer);
 	count_ruling(sending, lane, &settlement->ruling, answer);
 	buf_release(&answer->body);
@@ -372,7 +375,7 @@ settle(struct sending *sending, struct error *error)
 }
 
 static bool
-loop(struct sending *sending, send_progress *progress, struct error *error)
+loop(struct sending *sending, struct error *error)
 {
 	size_t claimed;
 	int64_t wait_ms;
@@ -394,14 +397,15 @@ loop(struct sending *sending, send_progress *progress, struct error *error)
 		collect(sending, wait_ms);
 		if (!settle(sending, error))
 			return false;
-		if (progress != NULL)
-			progress(sending->count, (int64_t)waiting(sending));
+		if (sending->watch->progress != NULL)
+			sending->watch->progress(sending->count);
 	}
 }
 
 bool
 send_due(struct outbox *outbox, const struct conf *conf, const char *event_id,
-    send_progress *progress, struct send_count *count, struct error *error)
+    const struct send_watch *watch, struct send_count *count,
+    struct error *error)
 {
 	struct sigaction action = {.sa_handler = stop};
 	struct sending *sending = mem_alloc(sizeof(*sending));
@@ -415,9 +419,10 @@ send_due(struct outbox *outbox, const struct conf *conf, const char *event_id,
 	sending->conf = conf;
 	sending->event_id = event_id;
 	sending->count = count;
+	sending->watch = watch;
 	for (i = 0; i < CONF_DESTINATIONS; i++)
 		sending->lanes[i].destination = &conf->destinations[i];
-	ok = http_open(&sending->http, error) && loop(sending, progress, error);
+	ok = http_open(&sending->http, error) && loop(sending, error);
 	for (i = 0; i < CONF_DESTINATIONS; i++) {
 		if (!put_back(sending, &sending->lanes[i], ok ? error : NULL))
 			ok = false;

@@ -15,14 +15,18 @@
  * what was claimed and not sent goes back.
  */
 struct send_count {
-	int64_t done, postponed, dead, blocked;
+	int64_t done, postponed, dead;
 };
 
-/* Called now and then with what was done so far; may be NULL. */
-typedef void send_progress(const struct send_count *, int64_t waiting);
+/* What to tell on the way; each may be NULL. */
+struct send_watch {
+	void (*progress)(const struct send_count *); /* now and then */
+	void (*attempt)(const struct conf_destination *,
+	    const struct settlement *); /* after each answer */
+};
 
 bool send_due(struct outbox *, const struct conf *, const char *event_id,
-    send_progress *, struct send_count *, struct error *)
+    const struct send_watch *, struct send_count *, struct error *)
     __attribute__((warn_unused_result));
 
 #endif

@@ -36,7 +36,8 @@ like "$(cat out)" 'no such field' 'the list says why'
 id=$(sql "SELECT id FROM deliveries WHERE state = 'dead'")
 run automate-deliver show "$id"
 like "$(cat out)" 'attempt 1 .*status 400' 'show has the attempt'
-unlike "$(cat out)" '127.0.0.1' 'and no address'
+like "$(cat out)" "^request +POST $URL/\*\*\*$" 'and the request'
+unlike "$(cat out)" "$URL/mail" 'but no secret'
 script '/mail 200 body=Accepted'
 run automate-deliver retry "$id"
 is_status 0 'retry'
