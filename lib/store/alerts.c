@@ -81,8 +81,8 @@ load_channel(struct db *db, const struct alert *alert, const char *destination,
     struct error *error)
 {
 	struct db_rows *rows = db_query(db,
-	    "SELECT max(CASE WHEN d.state = 'queued' AND d.attempts = 0 THEN "
-	    "d.id END), max(coalesce(d.settled_at, d.created_at)) FROM "
+	    "SELECT max(CASE WHEN d.state = 'queued' AND d.attempts = 0 AND "
+	    "d.body = '' THEN d.id END), max(coalesce(d.settled_at, d.created_at)) FROM "
 	    "deliveries d WHERE d.alert_kind = $1 AND d.destination = $2 AND "
 	    "d.step = $3 AND d.state <> 'cancelled' AND d.created_at > $5 AND "
 	    "EXISTS (SELECT 1 FROM alert_messages m JOIN system_alerts a ON "
@@ -126,7 +126,7 @@ load_channels(struct db *db, const struct alert *alert, const char *step,
 		   db_query(db,
 		       "SELECT max(id) FROM deliveries WHERE destination = "
 		       "'slack.alerts' AND state = 'queued' AND attempts = 0 "
-		       "AND step = 'digest'",
+		       "AND body = '' AND step = 'digest'",
 		       ""),
 		   &history->digest_id, error) &&
 	    count_sms(db, now, &history->sms_today, error);
@@ -483,7 +483,7 @@ find_heard(struct db *db, const struct known *known, const char *destination,
 	struct db_rows *rows = db_query(db,
 	    "SELECT count(*), count(CASE WHEN d.state IN ('sending', 'done') "
 	    "OR (d.state = 'queued' AND d.attempts > 0) THEN 1 END), "
-	    "count(CASE WHEN d.state = 'queued' AND d.attempts = 0 AND "
+	    "count(CASE WHEN d.state = 'queued' AND d.body = '' AND "
 	    "d.step = 'digest' THEN 1 END) FROM alert_messages m JOIN "
 	    "deliveries d ON d.id = m.delivery_id WHERE m.alert_id = $1 AND "
 	    "d.destination = $2",
