@@ -24,6 +24,8 @@ struct schema_version {
 #define APPLICATION_ID 0x4175746f /* "Auto", at offset 68 of the file */
 #define PARAMETERS_MAX 24
 #define STATEMENTS_MAX 128
+#define FRAMES_MAX 1000 /* of the journal: more are brought home at once */
+#define FRAMES_LEFT_MAX 250 /* for the next process to read again */
 
 struct db_rows {
 	struct db *db;
@@ -40,6 +42,7 @@ struct db {
 	int64_t busy_timeout_ms;
 	int64_t waiting_since_ms;
 	unsigned chance;
+	int frames; /* in the journal, as of our latest commit */
 	struct db_rows statements[STATEMENTS_MAX];
 };
 
@@ -297,6 +300,46 @@ check_file(const struct db *db, struct error *error)
 	return true;
 }
 
+static int
+note_frames(void *context, sqlite3 *handle, const char *name, int frames)
+{
+	struct db *db = context;
+
+	db->frames = frames;
+	if (frames >= FRAMES_MAX)
+		sqlite3_wal_checkpoint_v2(
+		    handle, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+/*
+ * A process that has the database to itself reads the whole journal when it
+ * opens it, and cannot know what of it is in the database already, so that it
+ * only ever grows. Before it costs more than it saves, it is emptied, unless
+ * somebody else is at work. What was committed needs none of this.
+ */
+static void
+empty_journal(struct db *db)
+{
+	if (db->frames < FRAMES_LEFT_MAX)
+		return;
+	sqlite3_busy_handler(db->handle, NULL, NULL);
+	sqlite3_wal_checkpoint_v2(
+	    db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+static bool
+set_up(struct db *db, struct error *error)
+{
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_handler(db->handle, wait_for_lock, db);
+	sqlite3_wal_hook(db->handle, note_frames, db);
+	sqlite3_db_config(
+	    db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	return execute(
+	    db, "PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON", error);
+}
+
 static bool
 open_handle(struct db *db, const char *path, struct error *error)
 {
@@ -306,14 +349,8 @@ open_handle(struct db *db, const char *path, struct error *error)
 		SQLITE_OPEN_CREATE * (path[0] == ':') | SQLITE_OPEN_NOMUTEX,
 	    NULL);
 
-	if (result != SQLITE_OK)
-		return failed(db, result, error);
-	sqlite3_extended_result_codes(db->handle, 1);
-	sqlite3_busy_handler(db->handle, wait_for_lock, db);
-	sqlite3_db_config(
-	    db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return execute(
-	    db, "PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON", error);
+	return result == SQLITE_OK ? set_up(db, error)
+				   : failed(db, result, error);
 }
 
 bool
@@ -349,8 +386,10 @@ db_close(struct db *db)
 		return;
 	for (i = 0; i < STATEMENTS_MAX; i++)
 		sqlite3_finalize(db->statements[i].statement);
-	if (db->handle != NULL)
+	if (db->handle != NULL) {
 		db_rollback(db);
+		empty_journal(db);
+	}
 	sqlite3_close(db->handle);
 	free(db->path);
 	free(db);

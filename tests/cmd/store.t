@@ -111,4 +111,15 @@ is "$(sql 'SELECT count(*) FROM organizations')" 4 'and none is lost'
 run automate-onboard --dry-run <in
 is_status 0 'a dry run'
 is "$(sql "SELECT count(*) FROM organizations WHERE id = 'o1'")" 0 'keeps nothing'
+
+# Each process reads the journal that those before it left.
+n=0
+while n=$((n + 1)); [ $n -le 60 ]; do
+	echo "{\"id\":\"j$n\",\"owner_email\":\"a@b.example\"}" |
+		automate-onboard -q --later >out 2>&1
+done
+is "$(sql "SELECT count(*) FROM organizations WHERE id LIKE 'j%'")" 60 \
+	'one command after the other'
+ok 'leave a journal that does not grow' \
+	[ "$(wc -c <automate.db-wal)" -lt 2000000 ]
 done_testing
