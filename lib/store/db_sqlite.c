@@ -24,6 +24,7 @@ struct schema_version {
 #define APPLICATION_ID 0x4175746f /* "Auto", at offset 68 of the file */
 #define PARAMETERS_MAX 24
 #define STATEMENTS_MAX 128
+#define CACHE_KIB 16384
 #define FRAMES_MAX 1000 /* of the journal: more are brought home at once */
 #define FRAMES_LEFT_MAX 250 /* for the next process to read again */
 
@@ -331,24 +332,39 @@ empty_journal(struct db *db)
 static bool
 set_up(struct db *db, struct error *error)
 {
+	struct buf sql = BUF_INIT(1024);
+	bool ok;
+
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_handler(db->handle, wait_for_lock, db);
 	sqlite3_wal_hook(db->handle, note_frames, db);
 	sqlite3_db_config(
 	    db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return execute(
-	    db, "PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON", error);
+	buf_format(&sql,
+	    "PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;"
+	    "PRAGMA cache_size=-%d",
+	    CACHE_KIB);
+	ok = execute(db, buf_string(&sql), error);
+	buf_release(&sql);
+	return ok;
 }
 
+/*
+ * SQLite makes a cache of 20 pages for each temporary table, which costs more
+ * than most statements that need one do. With no pages to begin with, it takes
+ * them one by one.
+ */
 static bool
 open_handle(struct db *db, const char *path, struct error *error)
 {
-	int result = sqlite3_open_v2(path, &db->handle,
+	int result;
+
+	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+	result = sqlite3_open_v2(path, &db->handle,
 	    (db->mode == DB_READ ? SQLITE_OPEN_READONLY
 				 : SQLITE_OPEN_READWRITE) |
 		SQLITE_OPEN_CREATE * (path[0] == ':') | SQLITE_OPEN_NOMUTEX,
 	    NULL);
-
 	return result == SQLITE_OK ? set_up(db, error)
 				   : failed(db, result, error);
 }
