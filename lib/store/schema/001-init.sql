@@ -1,6 +1,8 @@
 -- Version 1. Times are UTC seconds. Money is an integer of minor units beside
 -- its currency. What comes from outside keeps its own text id; what is made
 -- here and typed by people (deliveries, alerts, runs) has a number.
+-- A CHECK says OR, not IN: of more than two words SQLite makes a table, for each
+-- row that is written.
 
 -- Customers, as Supabase and Stripe tell of them.
 CREATE TABLE organizations (
@@ -11,7 +13,9 @@ CREATE TABLE organizations (
 	plan TEXT,                          -- the plan in force
 	former_plan TEXT,                   -- the plan before a downgrade; payment restores it
 	status TEXT NOT NULL                -- life cycle
-		CHECK (status IN ('trialing','active','past_due','downgraded','canceled')),
+		CHECK (status = 'trialing' OR status = 'active' OR
+			status = 'past_due' OR status = 'downgraded' OR
+			status = 'canceled'),
 	status_at BIGINT NOT NULL,          -- time of the event that set status; older ones change nothing
 	status_event_id TEXT,               -- the event that set it
 	stripe_customer_id TEXT UNIQUE,     -- cus_…
@@ -78,7 +82,8 @@ CREATE TABLE system_alerts (
 	id INTEGER PRIMARY KEY AUTOINCREMENT, -- typed by people
 	kind TEXT NOT NULL,                 -- call.failed, delivery.dead …; its runbook's name
 	severity TEXT NOT NULL              -- how bad
-		CHECK (severity IN ('info','warning','error','critical')),
+		CHECK (severity = 'info' OR severity = 'warning' OR
+			severity = 'error' OR severity = 'critical'),
 	fingerprint TEXT NOT NULL,          -- kind and subject, or the key given
 	title TEXT NOT NULL,                -- one line
 	message TEXT,                       -- more, in words
@@ -118,7 +123,8 @@ CREATE TABLE deliveries (
 	alert_kind TEXT,                    -- of an alert's message: storms join here
 	body TEXT NOT NULL,                 -- what is sent, before the destination's dialect
 	state TEXT NOT NULL                 -- life cycle; held is a destination's, see destinations
-		CHECK (state IN ('queued','sending','done','dead','cancelled')),
+		CHECK (state = 'queued' OR state = 'sending' OR state = 'done' OR
+			state = 'dead' OR state = 'cancelled'),
 	due_at BIGINT NOT NULL,             -- not before
 	expires_at BIGINT NOT NULL,         -- dead if not done by then
 	attempts BIGINT NOT NULL DEFAULT 0, -- claims so far

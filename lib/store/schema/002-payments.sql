@@ -20,7 +20,8 @@ CREATE TABLE invoices (
 	id TEXT PRIMARY KEY,                -- in_…
 	organization_id TEXT NOT NULL REFERENCES organizations (id), -- who owes it
 	state TEXT NOT NULL                 -- failed is open; the others end it
-		CHECK (state IN ('failed','paid','void','uncollectible')),
+		CHECK (state = 'failed' OR state = 'paid' OR state = 'void' OR
+			state = 'uncollectible'),
 	state_at BIGINT NOT NULL,           -- time of the event that told the state
 	failed_at BIGINT,                   -- when it first failed; NULL: never
 	amount_minor BIGINT NOT NULL,       -- still to be paid
