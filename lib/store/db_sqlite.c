@@ -351,15 +351,22 @@ set_up(struct db *db, struct error *error)
 
 /*
  * SQLite makes a cache of 20 pages for each temporary table, which costs more
- * than most statements that need one do. With no pages to begin with, it takes
- * them one by one.
+ * than most statements that need one do; with no pages to begin with, it takes
+ * them one by one. And it counts its memory, under a lock; nobody asks.
  */
+static void
+configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static bool
 open_handle(struct db *db, const char *path, struct error *error)
 {
 	int result;
 
-	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+	configure();
 	result = sqlite3_open_v2(path, &db->handle,
 	    (db->mode == DB_READ ? SQLITE_OPEN_READONLY
 				 : SQLITE_OPEN_READWRITE) |
