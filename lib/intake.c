@@ -15,7 +15,8 @@
 #include "prog.h"
 #include "store/ledger.h"
 
-#define GROUP_MAX 500
+#define GROUP_MAX 2000
+#define GROUP_MS 100 /* others wait meanwhile to write */
 #define OUTPUT_MAX (64 * 1024 * 1024)
 
 struct intake {
@@ -25,6 +26,7 @@ struct intake {
 	struct ledger *ledger;
 	struct buf output; /* lines of the group, printed when it is kept */
 	size_t group, total;
+	int64_t group_since_ms;
 	char *event_id; /* of the only one, or NULL */
 	struct error worst;
 };
@@ -105,7 +107,8 @@ take_document(struct intake *intake, const char *text, size_t size,
 	if (line != NULL)
 		add_line(intake, line);
 	event_release(&event);
-	intake->group++;
+	if (intake->group++ == 0)
+		intake->group_since_ms = clock_monotonic_ms();
 	intake->total++;
 	return ok;
 }
@@ -128,6 +131,14 @@ flush(struct intake *intake, struct error *error)
 }
 
 static bool
+is_full(const struct intake *intake)
+{
+	return intake->group >= GROUP_MAX ||
+	    (intake->group > 0 &&
+		clock_monotonic_ms() - intake->group_since_ms >= GROUP_MS);
+}
+
+static bool
 take_all(struct intake *intake, int fd, struct error *error)
 {
 	const char *text;
@@ -146,7 +157,7 @@ take_all(struct intake *intake, int fd, struct error *error)
 			note_error(intake, error);
 			add_line(intake, refused_line(error));
 		}
-		if (ok && (intake->group >= GROUP_MAX || !input_ready(&input)))
+		if (ok && (is_full(intake) || !input_ready(&input)))
 			ok = flush(intake, error);
 	}
 	input_release(&input);
