@@ -1,5 +1,7 @@
 #!/bin/sh
-# make bench: ratios, side by side in one run. Nothing here passes or fails.
+# make bench: one figure a line, ratios first. Medians, of commands run in turns
+# (measure.c). Nothing here passes or fails; what a figure should be is said.
+# A row is a function; at the end they are called, those with ratios first.
 set -eu
 
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
@@ -11,78 +13,136 @@ PATH=$BUILD:$BUILD/tests:$PATH
 scratch=$(mktemp -d "$BUILD/bench.XXXXXX")
 receiver=
 trap '[ -z "$receiver" ] || kill "$receiver" 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
 cd "$scratch"
-
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
-# hundredths A B: A divided by B.
-hundredths() { echo "$(($1 * 100 / $2))" | sed 's/\(..\)$/.\1/; s/^\./0./'; }
-
-cat >automate.yaml <<EOF
-database:
-  path: automate.db
-links:
-  app_url: https://app.example.com
-mail:
-  url: http://127.0.0.1:9/mail
-slack:
-  customers:
-    url: http://127.0.0.1:9/slack
-EOF
-AUTOMATE_CONFIG=$PWD/automate.yaml
-export AUTOMATE_CONFIG
-echo '{"id":"first"}' | automate-onboard -q --later >/dev/null 2>&1
-cc -O2 -o onerow "$TOP/tests/bench/onerow.c" -lsqlite3
-
-runs=200
-# In turns, so that a machine that drifts drifts for both.
-ours=0
-bare=0
-n=0
-while [ $n -lt $runs ]; do
-	n=$((n + 1))
-	echo "{\"id\":\"o$n\",\"owner_email\":\"a@b.example\"}" >in
-	a=$(date +%s%N)
-	automate-onboard -q --later <in >/dev/null
-	b=$(date +%s%N)
-	./onerow automate.db <in >/dev/null
-	c=$(date +%s%N)
-	ours=$((ours + b - a))
-	bare=$((bare + c - b))
+for name in $(env | sed -n 's/^\(AUTOMATE_[A-Z_]*\)=.*/\1/p'); do
+	unset "$name"
 done
-echo "exec to durable: $((ours / runs / 1000)) us; the bare one-row program:" \
-	"$((bare / runs / 1000)) us; ratio $(hundredths $ours $bare)" \
-	"(each with the start of date(1))"
+"${CC:-cc}" -O2 -D_DEFAULT_SOURCE -o measure "$TOP/tests/bench/measure.c"
+"${CC:-cc}" -O2 -o onerow "$TOP/tests/bench/onerow.c" -lsqlite3
 
-seq 20000 | sed 's/.*/{"id":"batch&","name":"Batch","owner_email":"a@b.example"}/' >batch.ndjson
-a=$(now_ms)
-automate-onboard -q --later <batch.ndjson >/dev/null
-b=$(now_ms)
-echo "batch: 20000 organizations with 5 deliveries each, $((20000 * 1000 / (b - a))) a second"
+# figure VALUE WORDS...
+figure() {
+	value=$1
+	shift
+	printf '%8s  %s\n' "$value" "$*"
+}
 
-# 10,000 deliveries to a receiver that takes 20 ms, 64 at a time.
-echo '/mail 200 delay=20' >script
-receiver=$(httpd -d -q -r requests -p port -s script)
-cat >deliver.yaml <<EOF
-database:
-  path: deliver.db
-mail:
-  url: http://127.0.0.1:$(cat port)/mail
-  rate: unlimited
-  concurrency: 64
-onboarding:
-  follow_ups: false
-EOF
-AUTOMATE_CONFIG=$PWD/deliver.yaml
-head -10000 batch.ndjson | automate-onboard -q --later >/dev/null
-a=$(now_ms)
-automate-deliver -q
-b=$(now_ms)
-ideal=$((10000 * 20 / 64))
-echo "deliver: 10000 in $((b - a)) ms; ideal $ideal ms;" \
-	"$((ideal * 100 / (b - a))) % of the ideal rate"
+# ratio A B: A divided by B, with two decimals.
+ratio() {
+	awk "BEGIN { printf \"%.2f\", $1 / $2 }"
+}
 
-echo 'peak memory, KiB:'
-for command in 'automate-onboard -q --later' 'automate-log list' automate-deliver; do
-	kib=$( { /usr/bin/time -f %M sh -c "exec $command" <in >/dev/null 2>peak.err; } 2>&1 || true)
-	echo "  $command: ${kib:-$(tail -1 peak.err)}"
-done
+ms() {
+	awk "BEGIN { printf \"%.1f ms\", $1 / 1000 }"
+}
+
+mib() {
+	awk "BEGIN { printf \"%.1f MiB\", $1 / 1024 }"
+}
+
+median() {
+	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# repeated TIMES PREPARE MEASURE...: measure TIMES times, each time anew; the
+# median of the microseconds, and the KiB of the last, in $us and $kib.
+repeated() {
+	times=$1 prepare=$2
+	shift 2
+	: >took
+	while [ "$times" -gt 0 ]; do
+		times=$((times - 1))
+		"$prepare"
+		./measure "$@" >last
+		cat last >>took
+	done
+	us=$(median <took)
+	kib=$(cut -d ' ' -f 2 last)
+}
+
+# config FILE LINE...: a configuration with its own database, which is left to
+# be the one in force.
+config() {
+	AUTOMATE_CONFIG=$PWD/$1.yaml
+	export AUTOMATE_CONFIG
+	shift
+	{
+		printf 'database:\n  path: %s.db\n' "${AUTOMATE_CONFIG%.yaml}"
+		printf '%s\n' "$@"
+	} >"$AUTOMATE_CONFIG"
+}
+
+organizations() {
+	seq "$1" | sed "s/.*/{\"id\":\"$2&\",\"name\":\"Batch\",\"owner_email\":\"a@b.example\"}/"
+}
+
+bench_exec() {
+	config exec 'links:' '  app_url: https://app.example.com' \
+		'mail:' '  url: http://127.0.0.1:9/mail' \
+		'slack:' '  customers:' '    url: http://127.0.0.1:9/slack'
+	organizations 201 one >lines
+	echo '{"id":"first"}' | automate-onboard -q --later >/dev/null
+	./measure -n 201 -l lines -- automate-onboard -q --later \
+		-- ./onerow exec.db >took
+	ours=$(sed -n '1s/ .*//p' took)
+	bare=$(sed -n '2s/ .*//p' took)
+	figure "$(ratio "$ours" "$bare")" "exec to durable, one onboarding with" \
+		"five deliveries: times the bare one-row program" \
+		"($(ms "$ours"), $(ms "$bare")); <= 1.50"
+	onboard_kib=$(sed -n '1s/.* //p' took)
+}
+
+fresh_deliver() {
+	rm -f deliver.db*
+	cp owed.db deliver.db
+}
+
+bench_deliver() {
+	echo '/mail 200 delay=20' >script
+	receiver=$(httpd -d -q -r requests -p port -s script)
+	config deliver 'mail:' "  url: http://127.0.0.1:$(cat port)/mail" \
+		'  rate: unlimited' '  concurrency: 64' \
+		'onboarding:' '  follow_ups: false'
+	organizations 10000 row | automate-onboard -q --later >/dev/null
+	sqlite3 deliver.db 'VACUUM INTO "owed.db"'
+	repeated 3 fresh_deliver -- automate-deliver -q
+	ideal=$((10000 * 20 * 1000 / 64))
+	figure "$(ratio $ideal "$us")" "deliver, 10,000 to a receiver that" \
+		"takes 20 ms, 64 at a time: of the ideal rate" \
+		"($(ms "$us"), $(ms $ideal)); >= 0.90"
+	deliver_kib=$kib
+}
+
+fresh_batch() {
+	rm -f batch.db*
+}
+
+bench_batch() {
+	config batch 'mail:' '  url: http://127.0.0.1:9/mail'
+	seq 100000 | sed 's/.*/{"type":"DELETE","table":"organizations","schema":"public","record":null,"old_record":{"id":"gone&"}}/' >events
+	head -10000 events >tenth
+	repeated 1 fresh_batch -i tenth -- automate-onboard -q --later
+	tenth_kib=$kib
+	repeated 3 fresh_batch -i events -- automate-onboard -q --later
+	figure $((100000 * 1000000 / us)) "batch, 100,000 events of two rows each:" \
+		"a second ($(mib "$kib"), for a tenth of them" \
+		"$(mib "$tenth_kib")); >= 20000"
+	organizations 20000 batch >events
+	repeated 3 fresh_batch -i events -- automate-onboard -q --later
+	figure $((20000 * 1000000 / us)) "batch, 20,000 organizations with five" \
+		"deliveries each: a second"
+}
+
+bench_memory() {
+	AUTOMATE_CONFIG=$PWD/exec.yaml
+	./measure -- automate-log list >took
+	figure "$(mib "$onboard_kib")" "peak memory: automate-onboard"
+	figure "$(mib "$(cut -d ' ' -f 2 took)")" "automate-log list"
+	figure "$(mib "$deliver_kib")" "automate-deliver, 10,000 deliveries"
+}
+
+bench_exec
+bench_deliver
+bench_batch
+bench_memory
