@@ -147,8 +147,7 @@ buf_read(struct buf *buf, int fd, struct error *error)
 		if (got == -1 && errno == EINTR)
 			continue;
 		if (got == -1)
-			return error_set(error, ERROR_RETRY,
-			    "cannot read the input: %s", strerror(errno));
+			return error_read(error, errno);
 		buf_add(buf, chunk, (size_t)got);
 		if (!buf_ok(buf, "the input", error))
 			return false;

@@ -54,7 +54,7 @@ bool buf_ok(const struct buf *, const char *what, struct error *)
 
 /*
  * Read fd to its end. ERROR_DATA where that is more than the maximum,
- * ERROR_RETRY where reading fails.
+ * error_read() where reading fails.
  */
 bool buf_read(struct buf *, int fd, struct error *)
     __attribute__((warn_unused_result));

@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,15 @@ error_at(struct error *error, const char *format, ...)
 	va_end(arguments);
 	memcpy(text, error->text, sizeof(text));
 	return error_set(error, error->kind, "%s: %s", where, text);
+}
+
+bool
+error_read(struct error *error, int system_error)
+{
+	return error_set(error,
+	    system_error == EISDIR || system_error == EBADF ? ERROR_USAGE
+							    : ERROR_RETRY,
+	    "cannot read the input: %s", strerror(system_error));
 }
 
 int

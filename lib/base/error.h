@@ -42,6 +42,12 @@ bool error_set(struct error *, enum error_kind, const char *format, ...)
 bool error_at(struct error *, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * "cannot read the input", with the system's reason: ERROR_USAGE where it is a
+ * directory or open for writing alone, else ERROR_RETRY. Always returns false.
+ */
+bool error_read(struct error *, int system_error);
+
 /* The exit status of a kind: 0, 1 or one of sysexits(3). */
 int error_status(enum error_kind);
 

@@ -405,14 +405,6 @@ decide(struct input *input)
 	return input->found != NOTHING;
 }
 
-/* The same again is of use unless it is the wrong descriptor. */
-static enum error_kind
-kind_of(int failure)
-{
-	return failure == EISDIR || failure == EBADF ? ERROR_USAGE
-						     : ERROR_RETRY;
-}
-
 static void
 explain(const struct input *input, enum found found, struct error *error)
 {
@@ -423,8 +415,7 @@ explain(const struct input *input, enum found found, struct error *error)
 		    "line %zu: document is longer than %zu bytes",
 		    input->found_number, input->document_max);
 	else
-		error_set(error, kind_of(input->failure),
-		    "cannot read the input: %s", strerror(input->failure));
+		error_read(error, input->failure);
 }
 
 enum input_answer

@@ -72,8 +72,7 @@ void input_release(struct input *);
  * call of input_next() or input_ready(), and the number of the line where that
  * starts, from 1. INPUT_FAILED is ERROR_DATA for a document over the maximum
  * (in a batch, its line is skipped) and for an input with no document at all
- * ("empty input"), ERROR_USAGE where the descriptor is a directory or not for
- * reading, ERROR_RETRY where reading fails otherwise; a line that this cuts
+ * ("empty input"), error_read() where reading fails; a line that this cuts
  * short is not given. INPUT_END comes last, and then again.
  */
 enum input_answer input_next(struct input *, const char **text, size_t *size,

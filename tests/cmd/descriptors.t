@@ -35,6 +35,13 @@ is_status 0 'an alert in words needs no standard input'
 run automate-alert --later 'without a detail' </
 is_status 0 'nor one that can be read'
 
+# One document alone, of which the very bytes count.
+run automate-stripe-event --later </
+is_status 64 'automate-stripe-event: standard input is a directory'
+automate-stripe-event --unsigned --later >out 2>err <&-
+status=$?
+is_status 65 'automate-stripe-event: standard input is closed'
+
 # Standard output.
 organization o1
 automate-onboard --later <in >&- 2>err

@@ -93,7 +93,7 @@ test_unreadable(void)
 	struct error error = {0};
 
 	ok(!buf_read(&in, -1, &error), "nothing to read from");
-	is_int(error.kind, ERROR_RETRY, "is \"not now\"");
+	is_int(error.kind, ERROR_USAGE, "is wrong usage");
 	is_text(error.text, "cannot read the input: Bad file descriptor",
 	    "in words");
 	buf_release(&in);
