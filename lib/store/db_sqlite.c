@@ -1,7 +1,6 @@
 #include "store/db.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "store/file.h"
 
 struct schema_version {
 	int version;
@@ -267,7 +267,7 @@ make_folder(const char *path, struct error *error)
 
 /*
  * SQLite makes files with the umask's mode and gives its journals the mode of
- * the database, so it is made here, readable by its owner alone.
+ * the database, so it is made here, for those alone whom store/file.h allows.
  */
 static bool
 make_file(const struct db *db, struct error *error)
@@ -278,7 +278,7 @@ make_file(const struct db *db, struct error *error)
 		return true;
 	if (!make_folder(db->path, error))
 		return false;
-	fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	fd = file_open(db->path);
 	if (fd == -1)
 		return cannot_make("database", db->path, error);
 	close(fd);

@@ -11,6 +11,7 @@
 #include "decide/alert.h"
 #include "decide/breaker.h"
 #include "store/alerts.h"
+#include "store/file.h"
 
 #define RECOVER_MS 1000
 
@@ -40,7 +41,7 @@ lock_own_byte(struct outbox *outbox, struct error *error)
 	    .l_len = 1};
 	bool ok = true;
 
-	outbox->senders = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	outbox->senders = file_open(path);
 	if (outbox->senders == -1 ||
 	    fcntl(outbox->senders, F_SETLK, &lock) == -1)
 		ok = error_set(

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/file.h"
 
 struct run {
 	struct db *db;
@@ -40,7 +41,7 @@ take_lock(struct run *run, const struct conf *conf, const char *command,
 	    .l_len = 1};
 	enum run_answer answer = RUN_BEGUN;
 
-	run->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	run->fd = file_open(path);
 	if (run->fd == -1) {
 		error_set(error, ERROR_CONF, "%s: %s", path, strerror(errno));
 		answer = RUN_FAILED;
