@@ -13,4 +13,4 @@ _automate()
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 complete -o default -F _automate automate-onboard automate-alert \
-	automate-deliver automate-log automate-stripe-event
+	automate-deliver automate-log automate-stripe-event automate-cgi

@@ -38,7 +38,7 @@ is "$(only lib/store/ base/ decide/ store/ schema.inc)" '' \
 	'store stands on base and decide'
 is "$(only lib/net/ base/ net/)" '' 'net stands on base'
 is "$(only cmd/ base/ decide/ store/ net/ 'prog\.h' 'intake\.h' \
-	'request\.h' 'send\.h')" \
+	'request\.h' 'send\.h' 'cgi\.h')" \
 	'' 'commands stand on all of it'
 is "$(grep ' "\.' lines)" '' 'no include climbs'
 

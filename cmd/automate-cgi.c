@@ -1,0 +1,36 @@
+/*
+ * automate-cgi: one request of a web server: find its route, see who asks, run
+ * the command, make an answer of its result and exit status.
+ */
+#include "cgi.h"
+#include "prog.h"
+
+static const struct cgi_route routes[] = {
+    {"/stripe-webhook", "POST", CGI_STRIPE, CGI_RUN, "automate-stripe-event"},
+    {"/retell-webhook", "POST", CGI_RETELL, CGI_RUN, "automate-retell-event"},
+    {"/onboarding-automation", "POST", CGI_ONBOARDING, CGI_RUN,
+	"automate-onboard"},
+    {"/retell-failure-alert", "POST", CGI_ALERT, CGI_RUN, "automate-alert"},
+    {"/trigger-ai-caller", "POST", CGI_CALL, CGI_RUN, "automate-call"},
+    {"/api/cron/billing-reconciliation", "GET, POST", CGI_CRON, CGI_START,
+	"automate-reconcile"},
+    {"/api/cron/dunning", "GET, POST", CGI_CRON, CGI_START, "automate-dunning"},
+    {"/api/cron/deliver", "GET, POST", CGI_CRON, CGI_START, "automate-deliver"},
+    {"/healthz", "GET, HEAD", CGI_OPEN, CGI_HEALTH, NULL}, {0}};
+
+int
+main(int argc, char *argv[])
+{
+	static const struct option options[] = {PROG_OPTIONS, {0}};
+
+	prog_start("automate-cgi", "[options]", argv);
+	if (cgi_asked()) {
+		cgi_serve(routes);
+		return 0;
+	}
+	while (prog_getopt(argc, argv, "", options) != -1)
+		;
+	prog_say("a web server runs this, with a request in its environment; "
+		 "see automate-cgi(1)");
+	prog_usage();
+}
