@@ -1,0 +1,306 @@
+#!/bin/sh
+# automate-cgi by itself, as a web server would run it: what each exit status
+# becomes, what its commands get to see, and what it does with a server that
+# leaves things out. Behind real servers: cgi-*.t.
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/cgi.sh
+. "$TOP/tests/cgi.sh"
+# shellcheck disable=SC2119 # no options
+start_httpd
+cgi_config
+mkdir bin
+cp "$BUILD/automate-cgi" bin/
+cgi=$SCRATCH/bin/automate-cgi
+
+# command NAME LINE...: a command of that script.
+command_() {
+	name=bin/automate-$1
+	shift
+	printf '%s\n' '#!/bin/sh' "$@" >"$name"
+	chmod 755 "$name"
+}
+
+# serve METHOD PATH VARIABLE...: a request with nothing else in the environment
+# and ./body on standard input.
+serve() {
+	method=$1 path=$2
+	shift 2
+	run env -i AUTOMATE_CONFIG="$AUTOMATE_CONFIG" \
+		GATEWAY_INTERFACE=CGI/1.1 REQUEST_METHOD="$method" \
+		PATH_INFO="$path" CONTENT_LENGTH="$(wc -c <body | tr -d ' ')" \
+		"$@" "$cgi" <body
+	tr -d '\r' <out >text
+	code=$(sed -n '1s/^Status: \([0-9]*\) .*/\1/p' text)
+	sed '1,/^$/d' text >answer
+}
+onboard() {
+	serve POST /onboarding-automation \
+		HTTP_AUTHORIZATION='Bearer onboarding-secret-1' "$@"
+}
+head_of() {
+	sed -n "/^$/q;s/^$1: //p" text
+}
+
+# Exit statuses.
+printf '{"id":"org_1"}' >body
+while read -r ends wanted; do
+	command_ onboard 'cat >/dev/null' "echo '/etc/secret whsec_1' >&2" \
+		"exit $ends"
+	onboard
+	is "$code" "$wanted" "exit status $ends is $wanted"
+	is "$status" 0 'which is no failure of the program'
+	unlike "$(cat answer)" 'whsec|/etc' 'and tells nothing of ours'
+	ok 'the answer is JSON' json answer '$.error'
+done <<-END
+	1 500
+	64 500
+	65 400
+	69 502
+	70 500
+	75 503
+	77 401
+	78 500
+	127 500
+END
+command_ onboard 'cat >/dev/null' 'exit 75'
+onboard
+like "$(head_of Retry-After)" '^[0-9]+$' 'what is not now says when'
+command_ onboard 'kill -9 $$'
+onboard
+is "$code" 503 'a command that was killed: not now'
+rm bin/automate-onboard
+onboard
+is "$code" 500 'a command that is missing'
+like "$(cat err)" 'cannot start automate-onboard: No such file' \
+	'is named in the log'
+
+# Results.
+command_ onboard 'cat >seen.body; env >seen.env; echo "$*" >seen.arguments' \
+	'echo "{\"outcome\":\"recorded\",\"deliveries\":0}"'
+onboard
+is "$code $(cat answer)" \
+	'200 {"ok":true,"outcome":"recorded","deliveries":0}' \
+	'a result is the answer'
+is "$(sed -n 1p text)" 'Status: 200 OK' 'the status comes first'
+is "$(head_of Content-Length)" "$(wc -c <answer | tr -d ' ')" \
+	'the length is that of the answer'
+is "$(cat seen.body)" '{"id":"org_1"}' 'the command got the body'
+is "$(cat seen.arguments)" --later 'and is to leave sending'
+command_ onboard 'cat >/dev/null' 'echo "{\"a\":1}"; echo "{\"a\":2}"'
+onboard
+is "$(cat answer)" '{"ok":true,"results":[{"a":1},{"a":2}]}' \
+	'of a batch: a list'
+command_ onboard 'cat >/dev/null' \
+	'echo "{\"outcome\":\"refused\",\"error\":\"no id\"}"; exit 65'
+onboard
+is "$code $(cat answer)" '400 {"error":"no id"}' \
+	'what was wrong with the body is told'
+command_ onboard 'cat >/dev/null; head -c 5000000 /dev/zero | tr "\0" x'
+onboard
+is "$code $(cat answer)" '200 {"ok":true}' 'too much of a result is left out'
+command_ onboard 'exec </dev/null' 'echo "{}"'
+head -c 1000000 /dev/zero >body
+onboard
+is "$code" 200 'a command need not read all of the body'
+printf x >body
+
+# Where a browser is sent.
+while read -r url wanted; do
+	command_ onboard 'cat >/dev/null' "echo '{\"redirect\":\"$url\"}'"
+	onboard HTTP_ACCEPT='text/html, */*;q=0.8'
+	is "$code" "$wanted" "redirect to $url"
+done <<-'END'
+	https://app.example.com/x?y=1 303
+	http://127.0.0.1:8080/x 303
+	http://localhost/x 303
+	http://[::1]:80/x 303
+	http://app.example.com/ 200
+	http://127.0.0.1.example.com/ 200
+	http://127.0.0.1@example.com/ 200
+	http://localhost.example.com/ 200
+	http://[::1].example.com/ 200
+	javascript:alert(1) 200
+	//example.com/ 200
+	https:///x 200
+END
+command_ onboard 'cat >/dev/null' \
+	"printf '%s' '{\"redirect\":\"https://a.example/\r\nX:1\"}'"
+onboard HTTP_ACCEPT=text/html
+is "$code" 200 'a redirect with a line break'
+command_ onboard 'cat >/dev/null' 'echo "{\"redirect\":\"https://a.example\"}"'
+onboard
+is "$code" 200 'a program is not sent anywhere'
+
+# What commands get to see of the environment.
+command_ stripe-event 'cat >/dev/null; env >seen.env; echo "{}"'
+serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE=t=1,v1=00 \
+	HTTP_X_RETELL_SIGNATURE=x HTTP_PROXY=http://evil/ http_proxy=x \
+	HTTPS_PROXY=x all_proxy=x HTTP_COOKIE=x HTTP_AUTHORIZATION=x
+is "$code" 200 'a request with all sorts of headers'
+is "$(grep '^HTTP' seen.env)" 'HTTP_STRIPE_SIGNATURE=t=1,v1=00' \
+	"the signature is all of the client's that is passed on"
+is "$(grep -ic proxy seen.env)" 0 'no proxy'
+like "$(cat seen.env)" '^PATH=.*/bin' 'there is a PATH'
+like "$(cat seen.env)" '^HOME=/' 'and a HOME'
+like "$(cat seen.env)" '^GATEWAY_INTERFACE=CGI/1.1' 'and who asks'
+
+# Signatures of webhooks are asked for before anything is run.
+rm -f seen.env
+serve POST /stripe-webhook
+is "$code" 401 'no signature'
+serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE=
+is "$code" 401 'an empty one'
+serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE='t=1,v1=00, t=1,v1=00'
+is "$code" 401 'two, as servers join them'
+ok 'the command was not run' test ! -e seen.env
+
+# Secrets that are not set, and the ones that stand in.
+without() {
+	sed "/^$1:/,/^  secret/d" automate.yaml >without.yaml
+	shift
+	serve "$@" AUTOMATE_CONFIG="$SCRATCH/without.yaml"
+}
+command_ alert 'cat >/dev/null; echo "{}"'
+command_ call 'cat >/dev/null; echo "{}"'
+command_ deliver ':'
+without cron GET /api/cron/deliver HTTP_AUTHORIZATION='Bearer '
+is "$code" 401 'no cron.secret: refused'
+like "$(cat err)" 'set cron\.secret' 'with the key to set'
+without cron GET /api/cron/deliver HTTP_AUTHORIZATION='Bearer undefined'
+is "$code" 401 'also for who has none'
+without onboarding POST /onboarding-automation HTTP_AUTHORIZATION='Bearer x'
+is "$code" 401 'no onboarding.secret: refused'
+like "$(cat err)" 'set onboarding\.secret' 'with the key to set'
+without alerts POST /retell-failure-alert \
+	HTTP_AUTHORIZATION='Bearer onboarding-secret-1'
+is "$code" 200 "without alerts.secret onboarding's is good"
+like "$(serve POST /trigger-ai-caller HTTP_AUTHORIZATION='Bearer a, Bearer b'
+	cat text)" '^Status: 401' 'two secrets in one header'
+like "$(cat text)" '^WWW-Authenticate: Bearer' 'how to ask is said'
+
+# Lengths. The body is longer than what is read of it.
+printf '{"id":"org_1"}trailing' >body
+command_ onboard 'cat >seen.body; echo "{}"'
+while read -r length wanted; do
+	onboard CONTENT_LENGTH="$length"
+	is "$code" "$wanted" "a Content-Length of \"$length\""
+done <<-'END'
+	14 200
+	-1 400
+	+14 400
+	14x 400
+	0x0e 400
+	1e3 400
+	14,14 400
+	0 400
+	23 400
+	8388609 413
+	18446744073709551630 413
+	99999999999999999999999999 413
+END
+onboard CONTENT_LENGTH=14
+is "$(cat seen.body)" '{"id":"org_1"}' 'no byte beyond the length is read'
+onboard CONTENT_LENGTH=
+is "$code" 400 'an empty length is none'
+onboard CONTENT_LENGTH= HTTP_TRANSFER_ENCODING=chunked
+is "$code" 411 'a chunked body has to be joined by the server'
+onboard CONTENT_LENGTH=8388608
+is "$code" 400 'less than the length came'
+
+# Paths.
+for uri in /x//stripe-webhook '/x/%73tripe-webhook' /x/../stripe-webhook \
+	/x/./stripe-webhook /x/other /stripe-webhook/; do
+	serve POST /stripe-webhook REQUEST_URI="$uri"
+	is "$code" 404 "$uri is no path, whatever the server makes of it"
+done
+serve GET /healthz REQUEST_URI='/automate/healthz?a=/../%2F//'
+is "$code" 200 'a query is not looked at'
+serve GET ''
+is "$code" 404 'no path'
+serve HEAD /healthz
+is "$code $(wc -c <answer | tr -d ' ')" '200 0' 'HEAD has no body'
+serve HEAD /api/cron/deliver
+is "$code" 405 'HEAD starts nothing'
+
+# Not well.
+serve GET /healthz AUTOMATE_CONFIG=/nowhere.yaml
+is "$code" 500 'no configuration'
+unlike "$(cat answer)" nowhere 'and its path is not told'
+run env -i "$cgi"
+is_status 64 'without a request it says how it is used'
+run env -i "$cgi" --version
+like "$(cat out)" '^automate-cgi [0-9]' 'and its version'
+run env -i REQUEST_METHOD=GET PATH_INFO=/healthz "$cgi" --version
+like "$(head -n 1 out)" '^Status: ' 'by a server arguments are not looked at'
+
+# A server that ignores SIGCHLD; a client that is gone.
+run perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' env -i \
+	AUTOMATE_CONFIG="$AUTOMATE_CONFIG" REQUEST_METHOD=POST \
+	PATH_INFO=/onboarding-automation CONTENT_LENGTH=14 \
+	HTTP_AUTHORIZATION='Bearer onboarding-secret-1' "$cgi" <body
+like "$(head -n 1 out)" '^Status: 200' 'SIGCHLD is ignored: the status is known'
+
+# Bodies that end early, or never come: bounded.
+cp "$BUILD"/automate-onboard "$BUILD"/automate-deliver bin/
+mkfifo never
+sleep 60 >never &
+kill_at_exit $!
+run env -i AUTOMATE_CONFIG="$AUTOMATE_CONFIG" REQUEST_METHOD=POST \
+	PATH_INFO=/onboarding-automation CONTENT_LENGTH=14 "$cgi" <never
+like "$(head -n 1 out)" '^Status: 400' 'a body that never comes'
+
+# A stored fact is 200; what is ours to lose is 503.
+printf '{"id":"org_real","owner_email":"r@example.com"}' >body
+onboard
+is "$code $(json answer '$.outcome')" '200 recorded' 'recorded'
+ok 'and delivered, by nobody who waits' wait_for 10 \
+	sh -c "grep -q /slack-customers requests"
+sqlite3 "$DB" 'BEGIN IMMEDIATE; SELECT 1;' '.system touch locked; sleep 60' \
+	>locker.out 2>&1 &
+kill_at_exit $!
+wait_for 10 test -e locked
+sed 's/^database:/&\n  busy_timeout: 1s/' automate.yaml >short.yaml
+printf '{"id":"org_locked"}' >body
+onboard AUTOMATE_CONFIG="$SCRATCH/short.yaml"
+is "$code" 503 'a locked database: not now'
+
+# Two users, one database.
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	mkdir shared
+	chgrp "$(id -g nobody)" shared
+	chmod 2770 shared
+	sed "s|$DB|$SCRATCH/shared/automate.db|" automate.yaml >shared.yaml
+	as() {
+		user=$1
+		shift
+		setpriv --reuid "$user" --regid "$(id -g daemon)" \
+			--groups "$(id -g nobody)" env -i \
+			AUTOMATE_CONFIG="$SCRATCH/shared.yaml" "$@"
+	}
+	umask 077
+	chmod 755 bin bin/*
+	chmod 644 shared.yaml
+	for turn in 1 2; do
+		for user in daemon nobody; do
+			echo "{\"id\":\"org_$user$turn\",\"owner_email\":\"a@b.example\"}" |
+				as $user "$SCRATCH/bin/automate-onboard" >out 2>err
+			status=$?
+			is_status 0 "$user takes turn $turn"
+		done
+	done
+	is "$(sqlite3 shared/automate.db 'SELECT count(*) FROM organizations')" \
+		4 'both have written'
+	is "$(find shared -type f ! -perm 660)" '' \
+		'all of its files are the group'"'"'s too'
+	mkdir alone
+	chown daemon alone
+	sed "s|$DB|$SCRATCH/alone/automate.db|" automate.yaml >shared.yaml
+	chmod 644 shared.yaml
+	echo '{"id":"org_1"}' | as daemon "$SCRATCH/bin/automate-onboard" >out 2>err
+	status=$?
+	is_status 0 'in a folder without that bit'
+	is "$(find alone -type f ! -perm 600)" '' "they are their owner's alone"
+else
+	tap_pass 'two users, one database # SKIP not root, or no setpriv'
+fi
+done_testing
