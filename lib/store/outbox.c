@@ -15,6 +15,9 @@
 
 #define RECOVER_MS 1000
 
+/* An hour less than Stripe remembers what it has taken. */
+#define DOUBT_S (23 * 3600)
+
 /* A destination as its row has it; read once in a transaction. */
 struct health {
 	bool known, changed;
@@ -383,6 +386,36 @@ claim_lane(struct outbox *outbox, int destination, int64_t room,
 	return db_done(rows, error);
 }
 
+/*
+ * Stripe knows a meter event by its identifier, and a request by its key, for a
+ * day and not longer. One that it may have taken so long ago is not sent again,
+ * which might bill it twice: it is given up, and automate-reconcile finds out
+ * whether it is there.
+ */
+static bool
+give_up_doubtful(struct outbox *outbox, int64_t now, struct error *error)
+{
+	const char *name = outbox->conf->destinations[CONF_STRIPE_METER].name;
+
+	if (!db_run(outbox->db, error,
+		"UPDATE deliveries SET state = 'dead', settled_at = $2, "
+		"answer = 'it may have been taken a day ago; "
+		"automate-reconcile compares' WHERE state = 'queued' AND "
+		"destination = $1 AND due_at <= $2 AND attempts > 0 AND "
+		"($3 >= (SELECT min(a.at) FROM attempts a WHERE "
+		"a.delivery_id = deliveries.id AND (a.status = 0 OR a.status "
+		">= 500) AND a.ruling NOT LIKE 'no connection%') OR "
+		"($3 >= created_at AND attempts > (SELECT count(*) FROM "
+		"attempts a WHERE a.delivery_id = deliveries.id)))",
+		"tii", name, now, now - DOUBT_S))
+		return false;
+	return db_changes(outbox->db) == 0 ||
+	    report(outbox, "delivery.dead", name, NULL,
+		"Stripe may have taken usage a day ago; it is not sent "
+		"again before automate-reconcile has compared",
+		now, error);
+}
+
 static bool
 is_probed(
     struct outbox *outbox, const char *name, bool *probed, struct error *error)
@@ -478,7 +511,8 @@ recover_now_and_then(
 	if (!idle && now_ms < outbox->recover_at_ms)
 		return true;
 	outbox->recover_at_ms = now_ms + RECOVER_MS;
-	return recover(outbox, now, error);
+	return recover(outbox, now, error) &&
+	    give_up_doubtful(outbox, now, error);
 }
 
 bool
