@@ -222,6 +222,22 @@ install_prism() {
 	[ -x "$PRISM" ]
 }
 
+# A billing meter (tests/meter.c): its address in $METER, and where stripe-get
+# asks. Options are passed on.
+start_meter() {
+	tap_meter=$(meter -d -p meter.port "$@") || exit 1
+	kill_at_exit "$tap_meter"
+	METER=http://127.0.0.1:$(cat meter.port)
+	STRIPE_API_BASE=$METER
+	STRIPE_SECRET_KEY=sk_test_meter
+	export STRIPE_API_BASE STRIPE_SECRET_KEY
+}
+
+# set_meter NAME VALUE...: what it does from now on.
+set_meter() {
+	stripe-get /set "$@" >/dev/null
+}
+
 # script LINE...: what the receiver answers from now on.
 script() {
 	printf '%s\n' "$@" >script.new
