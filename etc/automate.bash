@@ -12,5 +12,6 @@ _automate()
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
-complete -o default -F _automate automate-onboard automate-alert \
-	automate-deliver automate-log automate-stripe-event automate-cgi
+complete -o default -F _automate automate-alert automate-cgi \
+	automate-deliver automate-log automate-onboard automate-reconcile \
+	automate-stripe-event
