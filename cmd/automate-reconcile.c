@@ -61,6 +61,8 @@ static struct work {
 	bool table, terminal;
 
 	int64_t calls, organizations, events, reported;
+	int64_t seen; /* of the ledger, on the day that is counted */
+	int64_t counting_ms;
 	int64_t to_compare, compared, confirmed, drifting, waiting, failed;
 	int64_t unreadable, failures; /* in all, in a row */
 	struct usage_fate fate;
@@ -333,14 +335,24 @@ tell_unbilled(const char *kind, struct tally *tally, const char *whose,
 	    tally, error);
 }
 
+/* Over when none is left: one that was mended may be waiting to be seen. */
+static bool
+end_drifts(struct error *error)
+{
+	int64_t open;
+
+	return usage_drifts(work.db, &work.span, &open, error) &&
+	    (open > 0 || over("usage.drift", error));
+}
+
 static bool
 tell_drifts(struct error *error)
 {
 	bool meter_errors = false;
 
 	if (work.drifting == 0)
-		return options.today || work.unreachable.kind != ERROR_NONE ||
-		    options.only != NULL || over("usage.drift", error);
+		return options.today || options.only != NULL ||
+		    end_drifts(error);
 	if (!usage_has_meter_errors(work.db, &meter_errors, error))
 		return false;
 	return raise("usage.drift", NULL,
@@ -446,6 +458,7 @@ take_counts(struct usage_day *day, const struct usage_page *page)
 		row = &page->rows[i];
 		if (row->counted == 0)
 			continue;
+		work.seen += row->kept && row->kept_counted > 0;
 		if (row->known && !row->billed) {
 			day->inactive += row->counted;
 			add_unbilled(&work.inactive, row);
@@ -477,6 +490,18 @@ typedef bool count_fn(struct db *, const struct conf *, int64_t, const char *,
     const char *, struct usage_page *, struct error *);
 
 static bool
+count_page(count_fn *count, int64_t day_at, const char *after,
+    struct usage_page *page, struct error *error)
+{
+	const int64_t start_ms = clock_monotonic_ms();
+	bool ok = count(
+	    work.db, &work.conf, day_at, after, options.only, page, error);
+
+	work.counting_ms += clock_monotonic_ms() - start_ms;
+	return ok;
+}
+
+static bool
 report_pages(struct usage_day *day, count_fn *count, struct error *error)
 {
 	static struct usage_page page;
@@ -484,8 +509,7 @@ report_pages(struct usage_day *day, count_fn *count, struct error *error)
 	bool ok = true, more = true;
 
 	while (ok && more) {
-		ok = count(work.db, &work.conf, day->day_at, after,
-			 options.only, &page, error) &&
+		ok = count_page(count, day->day_at, after, &page, error) &&
 		    usage_report(work.db, &work.conf, &work.meter, &page,
 			work.now, error);
 		more = page.count == USAGE_PAGE;
@@ -502,12 +526,20 @@ report_pages(struct usage_day *day, count_fn *count, struct error *error)
 	return ok;
 }
 
+/*
+ * All of a day: also who had calls and has none any more, which is seldom worth
+ * a look.
+ */
 static bool
 report_day(struct usage_day *day, struct usage_day *before, struct error *error)
 {
+	int64_t kept;
+
+	work.seen = 0;
 	if (!usage_day_load(work.db, day->day_at, before, error) ||
+	    !usage_kept(work.db, day->day_at, options.only, &kept, error) ||
 	    !report_pages(day, usage_count, error) ||
-	    !report_pages(day, usage_vanished, error) ||
+	    (kept > work.seen && !report_pages(day, usage_vanished, error)) ||
 	    (options.only == NULL &&
 		!usage_unattributed(work.db, &work.conf, day->day_at,
 		    &day->unattributed, error)))
@@ -904,6 +936,9 @@ reconcile(struct error *error)
 		print_totals();
 		return true;
 	}
+	if (prog.verbose)
+		prog_say("counted %zu days in %" PRId64 " ms", work.days_count,
+		    work.counting_ms);
 	intake_deliver(NULL);
 	return (options.today || compare(error)) && finish(error);
 }
@@ -931,7 +966,8 @@ read_sum(struct usage_row *row, struct error *error)
 	}
 	if (comparing.answered_count == 0)
 		return false;
-	error->kind = ERROR_NONE;
+	comparing.answered_count = 0;
+	memset(error, 0, sizeof(*error));
 	row->state = reading->row.state;
 	reading_free(reading);
 	return true;
@@ -969,28 +1005,66 @@ mend(struct usage_row *row, struct error *error)
 	    !usage_apply(
 		work.db, &work.conf, &work.meter, row, work.now, error))
 		return false;
+	work.events += row->reported > 0;
+	work.reported += row->reported;
 	print_row(row, true);
-	if (row->reported > 0)
-		intake_deliver(NULL);
 	return true;
 }
 
 static bool
-apply(struct error *error)
+apply_one(int64_t id, struct error *error)
 {
 	struct usage_row row = {0};
-	const int64_t id = strtoll(options.apply, NULL, 10);
 	bool found = false, ok;
 
 	ok = usage_drift_load(work.db, id, &row, &found, error);
 	if (ok && !found)
 		ok = error_set(error, ERROR_DATA,
-		    "no open drift \"%.20s\"; see automate-reconcile",
-		    options.apply);
-	ok = ok && open_meter(error) && read_sum(&row, error) &&
-	    mend(&row, error);
+		    "no open drift %" PRId64 "; see automate-log list --kind "
+		    "usage.drift",
+		    id);
+	ok = ok && read_sum(&row, error) && mend(&row, error);
 	free(row.organization_id);
 	free(row.customer_id);
+	return ok;
+}
+
+/* What does not do now is said, and does not keep the others. */
+static bool
+apply_all(struct error *error)
+{
+	struct error why = {0};
+	int64_t *ids = NULL;
+	size_t count = 0, i;
+	bool ok = usage_mendable(work.db, &ids, &count, error);
+
+	for (i = 0; ok && i < count && why.kind != ERROR_CONF; i++) {
+		memset(&why, 0, sizeof(why));
+		if (apply_one(ids[i], &why))
+			continue;
+		prog_say("%s", why.text);
+		if (error_status(why.kind) >= error_status(error->kind))
+			error->kind = why.kind;
+	}
+	free(ids);
+	return ok && error->kind == ERROR_NONE;
+}
+
+static bool
+apply(struct error *error)
+{
+	const bool all = strcmp(options.apply, "all") == 0;
+	char *rest;
+	const int64_t id = strtoll(options.apply, &rest, 10);
+	bool ok;
+
+	if (!all && (rest == options.apply || *rest != '\0'))
+		return error_set(error, ERROR_USAGE,
+		    "--apply: the number of a drift, or all");
+	ok = open_meter(error) &&
+	    (all ? apply_all(error) : apply_one(id, error));
+	if (work.events > 0)
+		intake_deliver(NULL);
 	return ok;
 }
 

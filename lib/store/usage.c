@@ -154,6 +154,19 @@ usage_count(struct db *db, const struct conf *conf, int64_t day_at,
 }
 
 bool
+usage_kept(struct db *db, int64_t day_at, const char *only, int64_t *count,
+    struct error *error)
+{
+	return load_number(
+	    db_query(db,
+		"SELECT count(*) FROM usage WHERE day_at = $1 AND "
+		"organization_id BETWEEN $2 AND $3 AND counted > 0",
+		"itt", day_at, only != NULL ? only : "",
+		only != NULL ? only : LAST),
+	    count, error);
+}
+
+bool
 usage_vanished(struct db *db, const struct conf *conf, int64_t day_at,
     const char *after, const char *only, struct usage_page *page,
     struct error *error)
@@ -475,11 +488,10 @@ write_drift(
 	    usage_command(row->cause, row->drift_id, row->organization_id);
 	ok = db_run(db, error,
 	    "UPDATE drifts SET local = $2, sent = $3, stripe = CASE WHEN "
-	    "$4 < 0 THEN NULL ELSE $4 END, cause = $5, command = $6 WHERE "
-	    "id = $1",
-	    "iiiitt", row->drift_id, row->counted, row->sent,
-	    row->state.customer_known ? row->state.stripe : -1, row->cause,
-	    command);
+	    "$5 = 'no_customer' THEN NULL ELSE $4 END, cause = $5, "
+	    "command = $6 WHERE id = $1",
+	    "iiiitt", row->drift_id, row->counted, row->sent, row->state.stripe,
+	    row->cause, command);
 	free(command);
 	return ok;
 }
@@ -518,6 +530,21 @@ usage_settle(struct db *db, struct usage_row *const *rows, size_t count,
 /*
  * Mending.
  */
+
+bool
+usage_mendable(struct db *db, int64_t **ids, size_t *count, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT id, cause FROM drifts WHERE ended_at IS NULL ORDER BY id",
+	    "");
+
+	while (db_next(rows))
+		if (usage_is_mendable(db_text(rows, 1))) {
+			*ids = mem_resize(*ids, *count + 1, sizeof(**ids));
+			(*ids)[(*count)++] = db_int(rows, 0);
+		}
+	return db_done(rows, error);
+}
 
 bool
 usage_drift_load(struct db *db, int64_t id, struct usage_row *row, bool *found,

@@ -63,7 +63,11 @@ bool usage_count(struct db *, const struct conf *, int64_t day_at,
     const char *after, const char *only, struct usage_page *, struct error *)
     __attribute__((warn_unused_result));
 
-/* Those in the ledger that had calls that day and have none any more. */
+/* How many in the ledger had calls that day, when last counted. */
+bool usage_kept(struct db *, int64_t day_at, const char *only, int64_t *count,
+    struct error *) __attribute__((warn_unused_result));
+
+/* Those of them that have none any more. */
 bool usage_vanished(struct db *, const struct conf *, int64_t day_at,
     const char *after, const char *only, struct usage_page *, struct error *)
     __attribute__((warn_unused_result));
@@ -109,6 +113,10 @@ usage_unsettled_count(struct db *, const struct usage_filter *, int64_t now,
 bool
 usage_settle(struct db *, struct usage_row *const *, size_t count, int64_t now,
     int64_t settle_s, struct error *) __attribute__((warn_unused_result));
+
+/* Open drifts that sending again may mend; *ids are to be freed. */
+bool usage_mendable(struct db *, int64_t **ids, size_t *count, struct error *)
+    __attribute__((warn_unused_result));
 
 /* The open drift of that number; *found tells if there is. */
 bool usage_drift_load(struct db *, int64_t id, struct usage_row *, bool *found,

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck disable=SC2119 # no options
 start_httpd
+# shellcheck disable=SC2119
 start_meter
 config
 cat >>automate.yaml <<END
@@ -242,46 +243,61 @@ night 2026-12-04T09:10:00Z
 is_status 0 'later'
 is "$(alerts usage.stripe_unreachable)" 0 'that is over'
 
+# What may have been taken, when Stripe forgets that.
+set_meter lose 1000
+calls org_2 6 '2026-12-03 13:00:00'
+night 2026-12-04T09:20:00Z
+is "$(at_meter cus_2 2026-12-03)" 6 'a report that was taken, and no answer came'
+set_meter lose 0 now "$(sqlite3 :memory: "SELECT unixepoch('2026-12-05 09:30:00')")"
+run automate-deliver --now 2026-12-05T09:30:00Z
+is "$(sql "SELECT state FROM deliveries WHERE idempotency_key = 'usage:org_2:2026-12-03:6'")" \
+	dead 'is not sent again a day later'
+is "$(at_meter cus_2 2026-12-03)" 6 'so it is not billed twice'
+night 2026-12-05T16:00:00Z
+is_status 0 'the comparison finds it'
+is "$(sql "SELECT confirmed || ' ' || sent FROM usage WHERE organization_id = 'org_2' AND day_at = unixepoch('2026-12-03')")" \
+	'6 6' 'confirmed'
+
 # A meter that would bill something else.
-calls org_1 1 '2026-12-04 12:00:00'
+calls org_1 1 '2026-12-05 12:00:00'
 for wrong in 'formula count' 'formula last' 'window day' 'status inactive'; do
 	# shellcheck disable=SC2086 # two words
 	set_meter $wrong
-	night 2026-12-05T02:00:00Z
+	night 2026-12-06T02:00:00Z
 	is_status 78 "a meter of another kind ($wrong): status 78"
 	set_meter formula '' window '' status ''
 done
 like "$(cat err)" 'is not active' 'with the reason'
 is "$(alerts usage.stopped)" 1 'an alert'
-is "$(sql "SELECT count(*) FROM usage WHERE day_at = unixepoch('2026-12-04')")" \
+is "$(sql "SELECT count(*) FROM usage WHERE day_at = unixepoch('2026-12-05')")" \
 	0 'and nothing queued'
-night 2026-12-05T02:00:00Z
+night 2026-12-06T02:00:00Z
 is_status 0 'the right one'
-is "$(at_meter cus_1 2026-12-04)$(alerts usage.stopped)" 10 'makes up for it'
+is "$(at_meter cus_1 2026-12-05)$(alerts usage.stopped)" 10 'makes up for it'
 
 # After downtime.
-for day in 05 06 07 08 09 10; do
+for day in 06 07 08 09 10 11; do
 	calls org_1 1 "2026-12-$day 12:00:00"
 done
-night 2026-12-11T02:00:00Z
+night 2026-12-12T02:00:00Z
 is "$(totals events)" 6 'days that were missed are made up, beyond look_back'
-is "$(sql "SELECT group_concat(d, ' ') FROM (SELECT substr(idempotency_key, 13, 10) AS d FROM deliveries WHERE idempotency_key LIKE 'usage:org_1:2026-12-%' AND d >= '2026-12-05' ORDER BY id)")" \
-	'2026-12-05 2026-12-06 2026-12-07 2026-12-08 2026-12-09 2026-12-10' \
+is "$(sql "SELECT group_concat(d, ' ') FROM (SELECT substr(idempotency_key, 13, 10) AS d FROM deliveries WHERE idempotency_key LIKE 'usage:org_1:2026-12-%' AND d >= '2026-12-06' ORDER BY id)")" \
+	'2026-12-06 2026-12-07 2026-12-08 2026-12-09 2026-12-10 2026-12-11' \
 	'oldest first'
 
 # One day, one organization.
 calls org_1 1 '2026-12-06 12:00:00'
 calls org_2 1 '2026-12-06 12:00:00'
-night 2026-12-11T03:00:00Z --day 2026-12-06 --organization org_2
+night 2026-12-12T03:00:00Z --day 2026-12-06 --organization org_2
 is "$(totals reported)" 1 'one day of one organization'
 is "$(at_meter cus_1 2026-12-06)$(at_meter cus_2 2026-12-06)" 11 'alone'
-night 2026-12-11T03:00:00Z --since 2026-12-06
+night 2026-12-12T03:00:00Z --since 2026-12-06
 is "$(at_meter cus_1 2026-12-06)" 2 'or all since a day'
-for wrong in 2026-12-12 yesterday 2026-13-01; do
-	run automate-reconcile --now 2026-12-11T02:00:00Z --day "$wrong"
+for wrong in 2026-12-13 yesterday 2026-13-01; do
+	run automate-reconcile --now 2026-12-12T02:00:00Z --day "$wrong"
 	is_status 64 "no such day: $wrong"
 done
-run automate-reconcile --now 2026-12-11T02:00:00Z --day 2026-11-01
+run automate-reconcile --now 2026-12-12T02:00:00Z --day 2026-11-01
 is_status 65 'a day too long ago'
 run automate-reconcile --today --day 2026-12-01
 is_status 64 'one or the other'
@@ -290,21 +306,63 @@ is_status 64 'one or the other'
 printf 'billing:\n  count: connected\n' >connected
 sed '/^billing:/,/^[a-z]*:$/{/^billing:/d;/  url: .*billing$/d}' automate.yaml |
 	cat - connected >connected.yaml
-calls org_1 5 '2026-12-11 12:00:00'
-night 2026-12-12T02:00:00Z -c connected.yaml
-is "$(at_meter cus_1 2026-12-11)" 3 'of connected calls alone, if so configured'
+calls org_1 5 '2026-12-12 12:00:00'
+night 2026-12-13T02:00:00Z -c connected.yaml
+is "$(at_meter cus_1 2026-12-12)" 3 'of connected calls alone, if so configured'
 
 # Names that are no names for Stripe.
 long=$(printf '%0120d' 7)
 sqlite3 "$DB" "INSERT INTO organizations (id, status, status_at,
     stripe_customer_id, created_at) VALUES ('$long', 'active', 0, 'cus_long',
     0), ('a b' || char(10) || 'Evil: 1', 'active', 0, 'cus_evil', 0)"
-calls "$long" 2 '2026-12-12 12:00:00'
+calls "$long" 2 '2026-12-13 12:00:00'
 sqlite3 "$DB" "UPDATE calls SET organization_id = 'a b' || char(10) || 'Evil: 1'
     WHERE id IN (SELECT id FROM calls WHERE organization_id = '$long' LIMIT 1)"
-night 2026-12-13T02:00:00Z
-is "$(at_meter cus_long 2026-12-12)$(at_meter cus_evil 2026-12-12)" 11 \
+night 2026-12-14T02:00:00Z
+is "$(at_meter cus_long 2026-12-13)$(at_meter cus_evil 2026-12-13)" 11 \
 	'long and strange names are reported'
 is "$(sql "SELECT max(length(idempotency_key)) <= 100 FROM deliveries WHERE destination = 'stripe.meter'")" \
 	1 'under an identifier that Stripe takes'
+
+# The watcher outside, and Retell's own count.
+cat >>automate.yaml <<END
+cron:
+  ping_reconcile: $URL/ping
+usage:
+  compare_retell: true
+retell:
+  api_key: key_test
+  api_base: $URL
+END
+script '/v3/list-calls 200 body={"items":[],"has_more":false,"total":7}'
+calls org_1 3 '2026-12-14 12:00:00'
+night 2026-12-15T02:00:00Z
+is_status 0 'a night that is watched'
+is "$(grep -o '"path":"/ping[^"]*"' requests | tr '\n' ' ')" \
+	'"path":"/ping/start" "path":"/ping" ' 'the watcher hears of it'
+like "$(sql "SELECT message FROM system_alerts WHERE fingerprint = 'usage.retell_differs:2026-12-14'")" \
+	'On 2026-12-14 Retell counts 7 calls, and we 3' \
+	'a day that Retell counts otherwise is an alert'
+before=$(requests /v3/list-calls)
+night 2026-12-15T02:10:00Z
+is "$(requests /v3/list-calls)" "$before" 'each day is asked for once'
+night 2026-12-15T03:00:00Z --today
+is "$(grep -c '"/ping' requests)" 4 'nobody is told of other runs'
+script '/v3/list-calls 500' '/ping 503'
+set_meter drop 1000
+calls org_1 2 '2026-12-15 12:00:00'
+night 2026-12-16T02:00:00Z
+is_status 75 'a Retell that is down: not now'
+is "$(at_meter cus_1 2026-12-15)$(sql "SELECT sent FROM usage WHERE organization_id = 'org_1' AND day_at = unixepoch('2026-12-15')")" \
+	02 'but all else is done'
+script '/v3/list-calls 200 body={"items":[],"has_more":false,"total":2}' \
+	'/ping/fail 500'
+set_meter drop 0
+night 2026-12-16T09:00:00Z
+is_status 1 'a watcher that is down changes no status'
+like "$(tail -3 err)" 'cron.ping_reconcile does not answer' 'and is mentioned'
+is "$(grep -c '"/ping/fail"' requests)" 6 'having been tried five times'
+like "$(automate-reconcile --apply all --now 2026-12-16T09:01:00Z 2>/dev/null)" \
+	'"day":"2026-12-15".*"reported":2,' 'all that can be mended, in one go'
+is "$(at_meter cus_1 2026-12-15)" 2 'is'
 done_testing

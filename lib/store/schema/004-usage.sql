@@ -3,7 +3,7 @@
 ALTER TABLE usage ADD COLUMN customer_id TEXT;      -- the Stripe customer it is reported for
 ALTER TABLE usage ADD COLUMN sent_at BIGINT NOT NULL DEFAULT 0; -- when it was last reported
 ALTER TABLE usage ADD COLUMN corrections BIGINT NOT NULL DEFAULT 0; -- how often it was sent again by hand
-CREATE INDEX usage_day ON usage (day_at, organization_id);
+CREATE INDEX usage_day ON usage (day_at, organization_id, counted);
 CREATE INDEX usage_unsettled ON usage (day_at, organization_id)
 	WHERE settled_at IS NULL;
 
