@@ -70,6 +70,16 @@ bool db_next(struct db_rows *);
 bool
 db_done(struct db_rows *, struct error *) __attribute__((warn_unused_result));
 
+/*
+ * Read all of it and look for damage: *damage is what was found, in words, to
+ * be freed, or NULL where it is sound.
+ */
+bool db_examine(struct db *, char **damage, struct error *)
+    __attribute__((warn_unused_result));
+
+/* What to order by for the order of writing, in any table. */
+#define DB_WRITTEN "rowid"
+
 /* A column of the present row, from 0. Text is borrowed until db_next(). */
 const char *db_text(struct db_rows *, int column); /* NULL of null */
 int64_t db_int(struct db_rows *, int column); /* 0 of null */

@@ -600,3 +600,18 @@ db_is_null(struct db_rows *rows, int column)
 {
 	return sqlite3_column_type(rows->statement, column) == SQLITE_NULL;
 }
+
+bool
+db_examine(struct db *db, char **damage, struct error *error)
+{
+	struct db_rows *rows = db_query(db, "PRAGMA quick_check(1)", "");
+
+	*damage = NULL;
+	if (db_next(rows) && strcmp(db_text(rows, 0), "ok") != 0)
+		*damage = mem_copy(db_text(rows, 0));
+	if (db_done(rows, error))
+		return true;
+	free(*damage);
+	*damage = NULL;
+	return false;
+}
