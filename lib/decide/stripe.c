@@ -818,6 +818,13 @@ find_type(const char *kind)
 	return NULL;
 }
 
+const char *
+stripe_type(size_t number)
+{
+	return number < sizeof(types) / sizeof(types[0]) ? types[number].name
+							 : NULL;
+}
+
 /* Another account's, or another world's; NULL: ours. */
 static const char *
 stranger(const struct event *event, const struct conf *conf)

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -35,6 +36,9 @@ stripe_subscription_plan(const json_t *subscription, const char *known);
 
 /* The organization that an object claims to be about. */
 const char *stripe_claim(const json_t *object);
+
+/* The types of events that mean something to us, from 0; NULL beyond. */
+const char *stripe_type(size_t number);
 
 /* The fingerprint of the alert about an unknown customer or organization. */
 char *stripe_unmatched_key(const char *id); /* to free */
