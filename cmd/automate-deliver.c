@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "decide/message.h"
+#include "net/ping.h"
 #include "prog.h"
 #include "request.h"
 #include "send.h"
@@ -576,6 +577,23 @@ deliver(struct outbox *outbox, const struct conf *conf, struct error *error)
 	return true;
 }
 
+/* As cron does it: that it did is kept, and told to who watches outside. */
+static bool
+deliver_all(struct outbox *outbox, const struct conf *conf, struct error *error)
+{
+	const int64_t started_at = clock_now();
+	struct error late = {0};
+	bool ok = deliver(outbox, conf, error);
+	bool noted = outbox_ran(outbox, started_at,
+	    ok ? 0 : error_status(error->kind), clock_now(), &late);
+
+	if (ok && !noted)
+		*error = late;
+	if (ok && noted && !ping(conf->ping_deliver_url, PING_WELL))
+		prog_note("cron.ping_deliver does not answer");
+	return ok && noted;
+}
+
 static bool
 is_state(const char *word)
 {
@@ -619,9 +637,12 @@ run(struct outbox *outbox, const struct conf *conf, char *words[],
 	if (options.destination != NULL &&
 	    !check_destination(conf, options.destination, error))
 		return false;
+	if (verb == NULL && prog.dry_run)
+		return list_due(outbox, error);
 	if (verb == NULL)
-		return prog.dry_run ? list_due(outbox, error)
-				    : deliver(outbox, conf, error);
+		return options.event_id != NULL
+		    ? deliver(outbox, conf, error)
+		    : deliver_all(outbox, conf, error);
 	if (strcmp(verb, "list") == 0 && !operand)
 		return list(outbox, error);
 	if (strcmp(verb, "show") == 0 && operand)

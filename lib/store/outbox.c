@@ -12,6 +12,7 @@
 #include "decide/breaker.h"
 #include "store/alerts.h"
 #include "store/file.h"
+#include "store/runs.h"
 
 #define RECOVER_MS 1000
 
@@ -797,4 +798,11 @@ outbox_unsent(
 
 	*count = db_next(rows) ? db_int(rows, 0) : 0;
 	return db_done(rows, error);
+}
+
+bool
+outbox_ran(struct outbox *outbox, int64_t started_at, int status, int64_t now,
+    struct error *error)
+{
+	return run_note(outbox->db, "deliver", started_at, status, now, error);
 }

@@ -104,6 +104,10 @@ bool outbox_unhold(struct outbox *, const char *destination, int64_t now,
 bool outbox_purge(struct outbox *, int64_t settled_before, int64_t *changed,
     struct error *) __attribute__((warn_unused_result));
 
+/* run_note() of a run that sent all that is due. */
+bool outbox_ran(struct outbox *, int64_t started_at, int status, int64_t now,
+    struct error *) __attribute__((warn_unused_result));
+
 /* alerts_watch() */
 bool outbox_watch(struct outbox *, int64_t now, bool *queued, struct error *)
     __attribute__((warn_unused_result));

@@ -113,3 +113,19 @@ run_end(struct run *run, int status, const char *summary, int64_t now,
 	run_free(run);
 	return ok;
 }
+
+bool
+run_note(struct db *db, const char *command, int64_t started_at, int status,
+    int64_t now, struct error *error)
+{
+	if (!db_run(db, error,
+		"UPDATE runs SET started_at = $2, ended_at = $3, status = $4 "
+		"WHERE command = $1",
+		"tiii", command, started_at, now, (int64_t)status))
+		return false;
+	return db_changes(db) > 0 ||
+	    db_run(db, error,
+		"INSERT INTO runs (command, started_at, ended_at, status) "
+		"VALUES ($1, $2, $3, $4)",
+		"tiii", command, started_at, now, (int64_t)status);
+}

@@ -37,4 +37,11 @@ run_begin(struct run **, const struct conf *, struct db *, const char *command,
 bool run_end(struct run *, int status, const char *summary, int64_t now,
     struct error *) __attribute__((warn_unused_result));
 
+/*
+ * The same for a command that runs every minute, and beside itself: one row in
+ * all, that of its latest run, written when that is over.
+ */
+bool run_note(struct db *, const char *command, int64_t started_at, int status,
+    int64_t now, struct error *) __attribute__((warn_unused_result));
+
 #endif
