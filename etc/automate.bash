@@ -9,9 +9,12 @@ _automate()
 		words='list show retry cancel hold release purge'
 	elif [[ ${COMP_WORDS[0]##*/} == automate-log ]]; then
 		words='list show tail ack resolve why'
+	elif [[ ${COMP_WORDS[0]##*/} == automate-check ]]; then
+		words='config'
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
-complete -o default -F _automate automate-alert automate-cgi \
+<<<<<<< HEAD
+complete -o default -F _automate automate-alert automate-cgi automate-check \
 	automate-deliver automate-log automate-onboard automate-reconcile \
 	automate-stripe-event

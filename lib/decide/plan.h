@@ -141,5 +141,7 @@ bool decide_alert(const struct event *, struct account *, const struct conf *,
     struct plan *, struct error *);
 bool decide_stripe(const struct event *, struct account *, const struct conf *,
     struct plan *, struct error *);
+bool decide_digest(const struct event *, struct account *, const struct conf *,
+    struct plan *, struct error *);
 
 #endif
