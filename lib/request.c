@@ -128,9 +128,12 @@ make_stripe(struct request *request, const struct conf *conf,
 	json_t *row = NULL, *value;
 	const char *name;
 
-	if (json_parse(&row, content->body, strlen(content->body), NULL))
-		json_object_foreach(json_object_get(row, "form"), name, value)
-		    buf_field(&form, name, json_string_value(value));
+	if (!json_parse(&row, content->body, strlen(content->body), NULL))
+		row = NULL;
+	json_object_foreach(json_object_get(row, "form"), name, value)
+	{
+		buf_field(&form, name, json_string_value(value));
+	}
 	take_form(request, &form);
 	add_header(request, mem_copy("Stripe-Version: " STRIPE_VERSION));
 	add_header(request, mem_format("Idempotency-Key: %s", content->key));
