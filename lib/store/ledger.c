@@ -422,6 +422,25 @@ ledger_record(struct ledger *ledger, const struct event *event,
 }
 
 bool
+ledger_alert(struct ledger *ledger, struct alert *alert, int64_t now,
+    struct error *error)
+{
+	if (!db_in_transaction(ledger->db) && !db_begin(ledger->db, error))
+		return false;
+	if (alerts_raise(
+		ledger->db, alert, ledger->conf, now, NULL, NULL, error))
+		return true;
+	db_rollback(ledger->db);
+	return false;
+}
+
+struct db *
+ledger_db(const struct ledger *ledger)
+{
+	return ledger->db;
+}
+
+bool
 ledger_caused(const struct ledger *ledger)
 {
 	return ledger->caused;

@@ -41,6 +41,13 @@ ledger_record(struct ledger *, const struct event *, decide_fn *decide,
 bool ledger_flush(struct ledger *, struct error *)
     __attribute__((warn_unused_result));
 
+/* Raise an alert that no event raises, kept with the group. */
+bool ledger_alert(struct ledger *, struct alert *, int64_t now, struct error *)
+    __attribute__((warn_unused_result));
+
+/* Its connection, for reading what is there by now. */
+struct db *ledger_db(const struct ledger *);
+
 /* Whether an event recorded here made others happen, which have deliveries. */
 bool ledger_caused(const struct ledger *);
 
