@@ -97,6 +97,12 @@ run_begin(struct run **result, const struct conf *conf, struct db *db,
 	return answer;
 }
 
+int64_t
+run_id(const struct run *run)
+{
+	return run != NULL ? run->id : 0;
+}
+
 bool
 run_end(struct run *run, int status, const char *summary, int64_t now,
     struct error *error)

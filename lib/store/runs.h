@@ -30,6 +30,9 @@ enum run_answer
 run_begin(struct run **, const struct conf *, struct db *, const char *command,
     int64_t now, struct error *) __attribute__((warn_unused_result));
 
+/* The number of its row; 0 of a NULL run, and of one without a row. */
+int64_t run_id(const struct run *);
+
 /*
  * Write how it ended: exit status, and a summary as JSON (may be NULL). Gives
  * the lock back in any case. Harmless on a NULL run.
