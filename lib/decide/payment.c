@@ -125,10 +125,17 @@ payment_open_cycle(const struct event *event, struct account *account,
     const struct conf *conf, struct plan *plan)
 {
 	const char *organization_id = account->organization.id;
+	char *id = mem_format("%s:%s", organization_id, invoice->id);
 
+	/* Another one, which may well be of the same invoice again. */
+	if (account->dunning.known) {
+		free(id);
+		id = mem_format("%s:%s:%lld", organization_id, invoice->id,
+		    (long long)event->occurred_at);
+	}
 	dunning_release(cycle);
 	cycle->known = true;
-	cycle->id = mem_format("%s:%s", organization_id, invoice->id);
+	cycle->id = id;
 	cycle->organization_id = mem_copy(organization_id);
 	cycle->invoice_id = mem_copy(invoice->id);
 	cycle->opened_at = invoice->failed_at;

@@ -28,7 +28,9 @@ bool payment_set_status(const struct event *, struct organization *,
 
 /*
  * Open a cycle for the failed invoice, from its first failure on, and tell the
- * customer: step payment_failed. Into the account, or into plan->opened.
+ * customer: step payment_failed. Into the account, or into plan->opened. Its id
+ * is the organization's and the invoice's, and the second of the event where
+ * there has been a cycle before: what was done in that counts for nothing.
  */
 void payment_open_cycle(const struct event *, struct account *,
     const struct invoice *, struct dunning *, const struct conf *,

@@ -527,6 +527,18 @@ continue_cycle(const struct matter *matter)
 	note(matter, "its dunning goes on");
 }
 
+/* What failed before, and was well in between, is counted from now on. */
+static void
+begin_cycle(const struct matter *matter)
+{
+	struct account *account = matter->account;
+
+	if (account->invoice.failed_at < matter->event->occurred_at)
+		account->invoice.failed_at = matter->event->occurred_at;
+	payment_open_cycle(matter->event, account, &account->invoice,
+	    &account->dunning, matter->conf, matter->plan);
+}
+
 static void
 fail_payment(const struct matter *matter)
 {
@@ -554,8 +566,7 @@ fail_payment(const struct matter *matter)
 	if (account->dunning.known && account->dunning.closed_at == 0)
 		continue_cycle(matter);
 	else if (is_word(organization->status, "past_due"))
-		payment_open_cycle(matter->event, account, &account->invoice,
-		    &account->dunning, matter->conf, matter->plan);
+		begin_cycle(matter);
 	else
 		note(matter, "it has been well since");
 }
