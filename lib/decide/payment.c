@@ -6,10 +6,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "decide/dunning.h"
 #include "decide/message.h"
 #include "decide/money.h"
-
-#define DOWNGRADE_DAYS 14
 
 bool
 payment_set_status(const struct event *event, struct organization *organization,
@@ -63,6 +62,8 @@ billing_body(const struct event *event, const struct organization *organization,
 	json_put(body, "owner_name", organization->owner_name);
 	json_put(body, "owner_email", organization->owner_email);
 	json_put(body, "plan", organization->plan);
+	if (organization->former_plan != NULL)
+		json_put(body, "former_plan", organization->former_plan);
 	json_put(body, "business_name", conf->business_name);
 	json_put(body, "app_url", conf->app_url);
 	json_put(body, "knowledge_base_url", conf->knowledge_base_url);
@@ -70,12 +71,14 @@ billing_body(const struct event *event, const struct organization *organization,
 }
 
 static void
-put_cycle(json_t *body, const struct event *event, const struct dunning *cycle)
+put_cycle(json_t *body, const struct event *event, const struct dunning *cycle,
+    const struct conf *conf)
 {
-	json_put_number(
-	    body, "day", (event->received_at - cycle->opened_at) / CLOCK_DAY_S);
+	const int64_t now = event->received_at;
+
+	json_put_number(body, "day", dunning_day(cycle, conf, now));
 	put_time(body, "downgrade_at",
-	    cycle->opened_at + DOWNGRADE_DAYS * CLOCK_DAY_S);
+	    cycle->closed_at == 0 ? dunning_end(cycle, conf, now) : 0);
 }
 
 void
@@ -94,7 +97,7 @@ payment_tell(const struct event *event, const struct account *account,
 	json_object_set_new(
 	    body, "action_required", json_boolean(invoice->action_required));
 	if (cycle != NULL && cycle->known)
-		put_cycle(body, event, cycle);
+		put_cycle(body, event, cycle, conf);
 	plan_deliver(plan, conf, CONF_BILLING, step, key, json_compact(body),
 	    event->received_at);
 	json_decref(body);
