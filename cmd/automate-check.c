@@ -204,7 +204,8 @@ report(struct check *check, struct error *error)
 {
 	if (options.live)
 		check_live(check, options.sms);
-	check_print(check, prog.json, stdout);
+	check_print(
+	    check, prog.quiet ? CHECK_WARN : CHECK_OK, prog.json, stdout);
 	prog_note("%zu ok, %zu skipped, %zu to look at, %zu wrong",
 	    check_count(check, CHECK_OK), check_count(check, CHECK_SKIP),
 	    check_count(check, CHECK_WARN), check_count(check, CHECK_FAIL));

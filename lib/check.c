@@ -128,13 +128,16 @@ print_table(const struct check_line *line, FILE *file)
 }
 
 void
-check_print(const struct check *check, bool as_json, FILE *file)
+check_print(
+    const struct check *check, enum check_state least, bool as_json, FILE *file)
 {
-	size_t i;
+	const struct check_line *line;
 
-	for (i = 0; i < check->count; i++)
-		if (as_json)
-			print_json(&check->lines[i], file);
+	for (line = check->lines; line < check->lines + check->count; line++)
+		if (line->state < least)
+			continue;
+		else if (as_json)
+			print_json(line, file);
 		else
-			print_table(&check->lines[i], file);
+			print_table(line, file);
 }

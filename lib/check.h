@@ -65,8 +65,9 @@ void check_broken(
 size_t check_count(const struct check *, enum check_state);
 const char *check_word(enum check_state);
 
-/* As a table, or one JSON object a line. */
-void check_print(const struct check *, bool as_json, FILE *);
+/* As a table, or one JSON object a line; from a state on. */
+void
+check_print(const struct check *, enum check_state least, bool as_json, FILE *);
 
 /*
  * The looks. Machine: configuration, permissions, disk and database, before

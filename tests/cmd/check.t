@@ -16,7 +16,7 @@ line() {
 }
 # look OPTION...: a check, of which one is left as ./out.
 look() {
-	run automate-check -q "$@"
+	run automate-check "$@"
 }
 write() {
 	sqlite3 -cmd '.timeout 5000' "$DB" "$1"
@@ -48,7 +48,7 @@ is "$(sql "SELECT count(*) FROM runs WHERE command = 'deliver'")" 1 \
 	'in one row, however many there are'
 
 # The digest.
-write 'UPDATE runs SET ended_at = ended_at - 10800'
+write 'UPDATE runs SET ended_at = ended_at - 11000'
 run automate-check --digest
 is_status 0 'the digest is posted'
 is "$(json out '$.outcome') $(requests /slack-alerts)" 'recorded 1' 'to Slack'
@@ -64,6 +64,8 @@ automate-deliver
 run automate-check
 is_status 0 'now all is well'
 is "$(grep -Ec '^(warn|fail)' out)" 0 'and no line says otherwise'
+run automate-check -q
+is "$status $(cat out err)" '0 ' 'nor has cron anything to mail'
 run automate-check --json
 is "$(grep -vc '^{"check":"[a-z_.-]*","state":"[a-z]*","words":"' out)" 0 \
 	'as JSON, one object a line'
@@ -99,6 +101,8 @@ cp quiet.yaml automate.yaml
 # Each thing that may go wrong, and what to do.
 write "UPDATE runs SET ended_at = ended_at - 7200, started_at = started_at - 7200
 	WHERE command = 'deliver'"
+run automate-check -q
+is "$status $(grep -c . out)" '1 2' 'what is wrong is two lines to mail'
 look
 is_status 1 'cron that does not run: status 1'
 like "$(line cron.deliver)" '^fail .*last ended 2h ago' 'is seen'
@@ -189,7 +193,7 @@ rm -f "$DB"
 if [ "$(id -u)" = 0 ]; then
 	mkdir theirs
 	chown 12345 theirs
-	elsewhere theirs/automate.db automate-check -q >out 2>err
+	elsewhere theirs/automate.db automate-check >out 2>err
 	like "$(line user)" '^fail .*you are root, and the database is #12345' \
 		'root leaves the database of others alone'
 	is "$(ls theirs)" '' 'and nothing beside it'
