@@ -24,13 +24,17 @@ pages=$(cd "$TOP/man" && echo ./*.[1-8])
 	for name in $pages; do
 		echo "share/man/man${name##*.}/${name#./}"
 	done
-	(cd "$TOP/etc" && for name in *; do
-		[ "$name" = automate.bash ] || echo "share/automate/$name"
-	done)
+	(cd "$TOP/etc" && find . -type f ! -name automate.bash) |
+		sed 's|^\.|share/automate|'
 } | sort >wanted
 is "$(installed)" "$(cat wanted)" 'all of it is there, and nothing else'
 is "$(find stage/usr/bin -type f ! -perm 755)" '' 'commands may be run by all'
-is "$(find stage/usr/share -type f ! -perm 644)" '' 'the rest may be read by all'
+is "$(find stage/usr/share -type f ! -perm 644)" stage/usr/share/automate/nightly \
+	'the rest may be read by all, and one run'
+is "$(grep -rl /usr/local/bin stage/usr/share/automate)" '' \
+	'examples name the commands where they are'
+like "$(cat stage/usr/share/automate/crontab)" ' /usr/bin/automate-deliver -q' \
+	'such as the crontab'
 for name in $commands; do
 	run "stage/usr/bin/$name" --version
 	is "$status $(sed 's/ [0-9.]*$//' out)" "0 $name" "$name runs"
