@@ -14,7 +14,6 @@ _automate()
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
-<<<<<<< HEAD
 complete -o default -F _automate automate-alert automate-cgi automate-check \
-	automate-deliver automate-log automate-onboard automate-reconcile \
-	automate-stripe-event
+	automate-deliver automate-dunning automate-log automate-onboard \
+	automate-reconcile automate-stripe-event
