@@ -859,9 +859,9 @@ tell(struct error *error)
 {
 	if (options.only != NULL)
 		return tell_drifts(error);
-	return over("usage.stopped", error) &&
-	    (work.unreachable.kind != ERROR_NONE ||
-		over("usage.stripe_unreachable", error)) &&
+	return (work.unreachable.kind != ERROR_NONE ||
+		   (over("usage.stopped", error) &&
+		       over("usage.stripe_unreachable", error))) &&
 	    tell_unbilled("usage.unattributed", &work.unattributed,
 		"belong to no organization", error) &&
 	    tell_unbilled("usage.no_customer", &work.no_customer,

@@ -1,6 +1,7 @@
 #!/bin/sh
-# A night of usage: ORGANIZATIONS organizations with CALLS calls on one day,
-# beside the sqlite3 shell's own GROUP BY. Nothing here passes or fails.
+# A night of usage, 10,000 organizations with 1,000,000 calls (ORGANIZATIONS,
+# CALLS), beside the sqlite3 shell's own GROUP BY: one figure a line, as run.sh
+# prints them. Nothing here passes or fails.
 set -eu
 
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
@@ -10,33 +11,60 @@ case $BUILD in
 *) BUILD=$TOP/$BUILD ;;
 esac
 PATH=$BUILD:$BUILD/tests:$PATH
-scratch=$(mktemp -d "$BUILD/bench.XXXXXX")
-meter=
-trap '[ -z "$meter" ] || kill "$meter" 2>/dev/null; [ "${KEEP:-0}" = 1 ] || rm -rf "$scratch"' EXIT
-cd "$scratch"
-
 organizations=${ORGANIZATIONS:-10000}
 calls=${CALLS:-1000000}
 rate=500 # a second, configured for events and for reads
+scratch=$(mktemp -d "$BUILD/bench.XXXXXX")
+meter=
+trap '[ -z "$meter" ] || kill "$meter" 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$scratch"
+"${CC:-cc}" -O2 -D_DEFAULT_SOURCE -o measure "$TOP/tests/bench/measure.c"
 
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
-# hundredths A B: A divided by B.
-hundredths() { echo "$(($1 * 100 / $2))" | sed 's/\(..\)$/.\1/; s/^\./0./'; }
-# timed COMMAND...: its milliseconds in $ms, peak memory in $kib.
-timed() {
-	timed_from=$(now_ms)
-	/usr/bin/time -o peak -f %M "$@" >out 2>err || { cat err; exit 1; }
-	ms=$(($(now_ms) - timed_from))
-	kib=$(tail -1 peak)
+# figure VALUE WORDS...
+figure() {
+	value=$1
+	shift
+	printf '%8s  %s\n' "$value" "$*"
+}
+
+# ratio A B: A divided by B, with two decimals.
+ratio() {
+	awk "BEGIN { printf \"%.2f\", $1 / $2 }"
+}
+
+ms() {
+	awk "BEGIN { printf \"%.1f ms\", $1 / 1000 }"
+}
+
+# once COMMAND...: the microseconds and the KiB of a run, in $us and $kib.
+once() {
+	./measure -- "$@" >took
+	us=$(sed -n '1s/ .*//p' took)
+	kib=$(sed -n '1s/.* //p' took)
+	[ "$kib" -lt "$peak_kib" ] || peak_kib=$kib
+}
+
+# clock TIME: ours and the meter's.
+clock() {
+	AUTOMATE_NOW=$1
+	export AUTOMATE_NOW
+	stripe-get /set now "$(sqlite3 :memory: "SELECT unixepoch('$1')")" \
+		>/dev/null
+}
+
+owed() {
+	sqlite3 usage.db "SELECT count(*) FROM deliveries"
 }
 
 meter=$(meter -d -p port)
 STRIPE_API_BASE=http://127.0.0.1:$(cat port)
 STRIPE_SECRET_KEY=sk_test_bench
-export STRIPE_API_BASE STRIPE_SECRET_KEY
-cat >automate.yaml <<EOF
+AUTOMATE_CONFIG=$PWD/usage.yaml
+export STRIPE_API_BASE STRIPE_SECRET_KEY AUTOMATE_CONFIG
+cat >usage.yaml <<EOF
 database:
-  path: automate.db
+  path: $PWD/usage.db
 stripe:
   secret_key: $STRIPE_SECRET_KEY
   mode: test
@@ -47,19 +75,8 @@ stripe:
   read:
     rate: $rate/s
 EOF
-AUTOMATE_CONFIG=$PWD/automate.yaml
-export AUTOMATE_CONFIG
-
-# clock TIME: the meter's, too.
-clock() {
-	AUTOMATE_NOW=$1
-	export AUTOMATE_NOW
-	stripe-get /set now "$(sqlite3 :memory: "SELECT unixepoch('$1')")" \
-		>/dev/null
-}
-
 automate-deliver -q
-sqlite3 automate.db <<EOF
+sqlite3 usage.db <<EOF
 BEGIN;
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
     WHERE i < $organizations)
@@ -74,46 +91,39 @@ INSERT INTO calls (id, call_id, organization_id, state, placed_at, created_at)
     unixepoch('2026-11-27') + (i * 31) % 86400, 0 FROM n;
 COMMIT;
 EOF
+peak_kib=0
 
 clock 2026-11-28T02:00:00Z
+once automate-reconcile -q --later
+figure $((organizations * 1000000 / us)) "usage, $calls calls of" \
+	"$organizations organizations counted and recorded: events a second" \
+	"($(ms "$us"))"
+once automate-deliver -q
+figure "$(ratio $((organizations * 1000000 / rate)) "$us")" \
+	"usage, $organizations events sent: of the configured rate of" \
+	"$rate/s ($(ms "$us")); >= 0.90"
+
+# With nothing to report a rehearsal is the counting, and what is read with it.
 query="SELECT organization_id, count(*) FROM calls WHERE placed_at / 86400 =
     unixepoch('2026-11-27') / 86400 GROUP BY organization_id"
-sqlite3 automate.db "$query" >/dev/null # into the cache
-theirs=0
-ours=0
-for turn in 1 2 3 4 5; do
-	: "$turn"
-	timed sqlite3 automate.db "$query"
-	theirs=$((theirs + ms))
-	timed automate-reconcile -q --dry-run
-	ours=$((ours + ms))
-done
-echo "count: $calls calls of $organizations organizations, with the whole" \
-	"report rehearsed, in $((ours / 5)) ms, $kib KiB; the sqlite3 shell's" \
-	"GROUP BY alone: $((theirs / 5)) ms; ratio $(hundredths $ours $theirs)"
-
-timed automate-reconcile -q --later
-first=$ms
-echo "report: $organizations events recorded in $first ms, $kib KiB"
-timed automate-deliver -q
-echo "send: $organizations events in $ms ms, $kib KiB;" \
-	"$((organizations * 1000 * 100 / rate / ms)) % of the configured rate"
-
-events=$(sqlite3 automate.db 'SELECT count(*) FROM deliveries')
-timed automate-reconcile -q
-counting=0
-second=$ms
-n=0
-for n in 1 2 3; do
-	timed sqlite3 automate.db "$query"
-	counting=$((counting + ms))
-done
-echo "again: $second ms, $kib KiB, and $(($(sqlite3 automate.db \
-	'SELECT count(*) FROM deliveries') - events)) events;" \
-	"ratio to the GROUP BY $(hundredths $((second * n)) $counting)"
+before=$(owed)
+./measure -n 11 -- automate-reconcile -q --dry-run \
+	-- sqlite3 usage.db "$query" -- automate-reconcile -q >three
+counting=$(sed -n '1s/ .*//p' three)
+theirs=$(sed -n '2s/ .*//p' three)
+again=$(sed -n '3s/ .*//p' three)
+figure "$(ratio "$counting" "$theirs")" "usage, $calls calls counted: times" \
+	"the sqlite3 shell's own GROUP BY ($(ms "$counting")," \
+	"$(ms "$theirs")); <= 1.20"
+figure "$(ratio "$again" "$counting")" "usage, the same run again, which" \
+	"sends $(($(owed) - before)): times the counting ($(ms "$again"));" \
+	"<= 2.00"
 
 clock 2026-11-28T12:00:00Z
-timed automate-reconcile -q
-echo "compare: $organizations read in $ms ms, $kib KiB;" \
-	"$((organizations * 1000 * 100 / rate / ms)) % of the configured rate;" \
-	"$(sqlite3 automate.db 'SELECT count(*) FROM usage WHERE settled_at > 0') settled"
+once automate-reconcile -q
+figure "$(ratio $((organizations * 1000000 / rate)) "$us")" \
+	"usage, $(sqlite3 usage.db 'SELECT count(*) FROM usage WHERE settled_at > 0')" \
+	"days of organizations compared: of the configured rate of $rate/s" \
+	"($(ms "$us")); >= 0.90"
+figure "$(awk "BEGIN { printf \"%.1f MiB\", $peak_kib / 1024 }")" \
+	"peak memory: automate-reconcile, $organizations organizations; <= 32"
