@@ -177,17 +177,16 @@ open_intake(struct intake *intake, const struct conf *conf,
 	    prog.dry_run ? DB_REHEARSE : DB_WRITE, error);
 }
 
-/* Once a run, and no error: who wants no mail has no mail. */
-static void
-say_skipped(const struct intake *intake)
+void
+intake_say_skipped(const struct ledger *ledger, const struct conf *conf)
 {
 	int i;
 
 	for (i = 0; i < CONF_DESTINATIONS; i++)
-		if (ledger_skipped(intake->ledger, i))
+		if (ledger_skipped(ledger, i))
 			prog_note("%s is not configured, so nothing goes "
 				  "there; see automate.yaml(5)",
-			    intake->conf->destinations[i].name);
+			    conf->destinations[i].name);
 }
 
 static bool
@@ -199,7 +198,7 @@ close_intake(struct intake *intake, bool ok, struct error *error)
 	    : NULL;
 
 	if (ok)
-		say_skipped(intake);
+		intake_say_skipped(intake->ledger, intake->conf);
 	ledger_close(intake->ledger);
 	buf_release(&intake->output);
 	if (ok && intake->event_id != NULL)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "decide/event.h"
 #include "decide/plan.h"
+#include "store/ledger.h"
 
 /*
  * What every receiving command does with its standard input: document for
@@ -35,6 +36,12 @@ bool intake(const struct conf *, understand_fn *, decide_fn *, struct error *)
 bool
 intake_text(const struct conf *, const char *text, size_t size, understand_fn *,
     decide_fn *, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * Note, once a run, what goes nowhere since it is not configured; no error: who
+ * wants no mail has no mail.
+ */
+void intake_say_skipped(const struct ledger *, const struct conf *);
 
 /*
  * Start automate-deliver: for the event of that id, or, where NULL, for all
