@@ -364,6 +364,16 @@ tell_drifts(struct error *error)
 	    &work.drifts, error);
 }
 
+/* Have sent what is due, if anything is; what fails here stays owed. */
+static void
+deliver(void)
+{
+	bool owed = true;
+
+	if (!usage_owed(work.db, clock_now(), &owed, NULL) || owed)
+		intake_deliver(NULL);
+}
+
 /* The error of the run stays; that it is told as well must not hide it. */
 static void
 tell_stop(const struct error *why)
@@ -380,7 +390,7 @@ tell_stop(const struct error *why)
 	if (!told)
 		prog_say("%s", error.text);
 	else
-		intake_deliver(NULL);
+		deliver();
 }
 
 /*
@@ -915,7 +925,7 @@ finish(struct error *error)
 	if (work.unreachable.kind != ERROR_NONE)
 		tell_stop(&work.unreachable);
 	ok = tell(error) && close_days(error);
-	intake_deliver(NULL);
+	deliver();
 	ok = ok && usage_fate(work.db, &work.span, &work.fate, error);
 	if (!ok)
 		return false;
@@ -939,7 +949,7 @@ reconcile(struct error *error)
 	if (prog.verbose)
 		prog_say("counted %zu days in %" PRId64 " ms", work.days_count,
 		    work.counting_ms);
-	intake_deliver(NULL);
+	deliver();
 	return (options.today || compare(error)) && finish(error);
 }
 
@@ -1064,7 +1074,7 @@ apply(struct error *error)
 	ok = open_meter(error) &&
 	    (all ? apply_all(error) : apply_one(id, error));
 	if (work.events > 0)
-		intake_deliver(NULL);
+		deliver();
 	return ok;
 }
 

@@ -5,9 +5,10 @@
  *
  * Calls come at once, hours or days late, twice and out of order, some at first
  * without their organization. Every night has a run of automate-reconcile, but
- * some are missed and some killed at a random instant; Stripe refuses, limits,
- * fails before and after it has accepted, breaks off, forgets and lags. A
- * founder comes in at ten and does what the drifts say is to be done.
+ * some are missed, some have another run beside them, and some are killed at a
+ * random instant. Stripe refuses, limits, fails before and after it has
+ * accepted, breaks off, forgets and lags. A founder comes in at ten and does
+ * what the drifts say is to be done.
  *
  * Prints TAP: after each whole night every discrepancy that can be known is
  * an open drift and told by an alert, and at the end the meter has the true
@@ -361,6 +362,7 @@ static void
 night(bool well)
 {
 	const int64_t began_at = now;
+	pid_t other = 0;
 	int status;
 
 	if (!well && percent(15)) {
@@ -372,7 +374,11 @@ night(bool well)
 		return;
 	}
 	nights++;
+	if (percent(30))
+		other = begin("automate-reconcile", "--today", NULL);
 	status = run("automate-reconcile", NULL, NULL);
+	if (other != 0)
+		end(other);
 	must(status == 0 || status == 1 || status == 75,
 	    "automate-reconcile ends in an unheard-of way; see log");
 	unreachable += status == 75;

@@ -496,12 +496,32 @@ write_drift(
 	return ok;
 }
 
+/* Another run may have reported more since the row was read. */
+static bool
+is_unchanged(struct db *db, const struct usage_row *row, bool *unchanged,
+    struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT 1 FROM usage WHERE organization_id = $1 AND day_at = $2 "
+	    "AND counted = $3 AND sent = $4",
+	    "tiii", row->organization_id, row->day_at, row->counted, row->sent);
+
+	*unchanged = db_next(rows);
+	return db_done(rows, error);
+}
+
 static bool
 settle(struct db *db, struct usage_row *row, int64_t now, int64_t settle_s,
     struct error *error)
 {
-	if (!load_fate(db, row, error))
+	bool unchanged;
+
+	row->verdict = USAGE_WAIT;
+	if (!is_unchanged(db, row, &unchanged, error) ||
+	    (unchanged && !load_fate(db, row, error)))
 		return false;
+	if (!unchanged)
+		return true;
 	row->state.counted = row->counted;
 	row->state.sent = row->sent;
 	row->verdict = usage_compare(&row->state, now, settle_s, &row->cause);
@@ -646,6 +666,18 @@ usage_fate(struct db *db, const struct usage_span *span,
 		fate->pending = db_int(rows, 0);
 		fate->dead = db_int(rows, 1);
 	}
+	return db_done(rows, error);
+}
+
+bool
+usage_owed(struct db *db, int64_t now, bool *owed, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT 1 FROM deliveries WHERE state = 'queued' AND due_at <= $1 "
+	    "LIMIT 1",
+	    "i", now);
+
+	*owed = db_next(rows);
 	return db_done(rows, error);
 }
 

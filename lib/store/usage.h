@@ -109,6 +109,7 @@ usage_unsettled_count(struct db *, const struct usage_filter *, int64_t now,
  * Take in what Stripe said of some rows, in state.customer_known and
  * state.stripe: settle what is equal, and write down each drift. A
  * delivery of what is equal that is queued or dead is cancelled: it is there.
+ * What another run has changed meanwhile waits for the next one.
  */
 bool
 usage_settle(struct db *, struct usage_row *const *, size_t count, int64_t now,
@@ -137,6 +138,10 @@ struct usage_fate {
 };
 bool usage_fate(struct db *, const struct usage_span *, struct usage_fate *,
     struct error *) __attribute__((warn_unused_result));
+
+/* Whether something is due to be delivered, of usage or else. */
+bool usage_owed(struct db *, int64_t now, bool *owed, struct error *)
+    __attribute__((warn_unused_result));
 
 /* Drifts that are open. */
 bool usage_drifts(struct db *, const struct usage_span *, int64_t *count,

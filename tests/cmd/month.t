@@ -26,5 +26,5 @@ stripe:
 END
 AUTOMATE_CONFIG=$SCRATCH/automate.yaml
 export AUTOMATE_CONFIG
-month -o "${ORGANIZATIONS:-30}" -c "${CALLS:-2000}" -d "${DAYS:-5}" -k "$SEED" ||
+month -o "${ORGANIZATIONS:-30}" -c "${CALLS:-1200}" -d "${DAYS:-4}" -k "$SEED" ||
 	{ sed 's/^/# /' log | tail -40; exit 1; }
