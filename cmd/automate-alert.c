@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -38,13 +37,10 @@ static bool
 understand(struct event *event, const char *text, size_t size, int64_t now,
     struct error *error)
 {
-	char unique[17] = "";
-	uint64_t dice;
+	char unique[PROG_UNIQUE_SIZE];
 
-	if (getrandom(&dice, sizeof(dice), 0) != sizeof(dice))
-		return error_set(error, ERROR_RETRY, "no random numbers");
-	snprintf(unique, sizeof(unique), "%016" PRIx64, dice);
-	return event_from_alert(event, text, size, now, unique, error);
+	return prog_unique(unique, error) &&
+	    event_from_alert(event, text, size, now, unique, error);
 }
 
 /* The first bytes of standard input as the alert's details; NUL is a blank. */

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -120,6 +122,17 @@ prog_ready(struct conf *conf, struct error *error)
 		clock_set(now);
 	}
 	return conf_load(conf, prog.config, error);
+}
+
+bool
+prog_unique(char unique[PROG_UNIQUE_SIZE], struct error *error)
+{
+	uint64_t dice;
+
+	if (getrandom(&dice, sizeof(dice), 0) != sizeof(dice))
+		return error_set(error, ERROR_RETRY, "no random numbers");
+	snprintf(unique, PROG_UNIQUE_SIZE, "%016" PRIx64, dice);
+	return true;
 }
 
 static void

@@ -65,6 +65,11 @@ void prog_usage(void) __attribute__((noreturn));
 bool
 prog_ready(struct conf *, struct error *) __attribute__((warn_unused_result));
 
+/* A word that nobody else has, for the id of what has none of its own. */
+#define PROG_UNIQUE_SIZE 17
+bool prog_unique(char unique[PROG_UNIQUE_SIZE], struct error *)
+    __attribute__((warn_unused_result));
+
 /* One line "NAME: …" on standard error; prog_note() not with -q. */
 void prog_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void prog_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
