@@ -39,8 +39,8 @@ add_line(struct intake *intake, char *line)
 	free(line);
 }
 
-static char *
-refused_line(const struct error *error)
+char *
+intake_refused_line(const struct error *error)
 {
 	json_t *line = json_object();
 	char *text;
@@ -61,15 +61,16 @@ note_error(struct intake *intake, const struct error *error)
 		intake->worst.kind = error->kind;
 }
 
-static char *
-ignored_line(const struct event *event)
+char *
+intake_ignored_line(const struct event *event)
 {
 	const char *table = json_text(event->data, "table");
 	json_t *line = json_object();
 	char *text;
 
 	json_put(line, "event", NULL);
-	json_put(line, "type", json_text(event->data, "type"));
+	json_put(line, "type",
+	    event->kind != NULL ? event->kind : json_text(event->data, "type"));
 	if (table != NULL)
 		json_put(line, "table", table);
 	json_put(line, "outcome", "ignored");
@@ -91,15 +92,15 @@ take_document(struct intake *intake, const char *text, size_t size,
 		if (line_number > 1)
 			error_at(error, "document at line %zu", line_number);
 		note_error(intake, error);
-		line = refused_line(error);
+		line = intake_refused_line(error);
 	} else if (event.id == NULL) {
-		line = ignored_line(&event);
+		line = intake_ignored_line(&event);
 	} else if (ledger_record(intake->ledger, &event, intake->decide, &line,
 		       error) == LEDGER_FAILED) {
 		ok = error->kind == ERROR_DATA;
 		if (ok) {
 			note_error(intake, error);
-			line = refused_line(error);
+			line = intake_refused_line(error);
 		}
 	} else if (intake->total == 0) {
 		intake->event_id = mem_copy(event.id);
@@ -155,7 +156,7 @@ take_all(struct intake *intake, int fd, struct error *error)
 			ok = take_document(intake, text, size, line, error);
 		} else {
 			note_error(intake, error);
-			add_line(intake, refused_line(error));
+			add_line(intake, intake_refused_line(error));
 		}
 		if (ok && (is_full(intake) || !input_ready(&input)))
 			ok = flush(intake, error);

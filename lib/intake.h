@@ -37,6 +37,10 @@ bool
 intake_text(const struct conf *, const char *text, size_t size, understand_fn *,
     decide_fn *, struct error *) __attribute__((warn_unused_result));
 
+/* The line for a document of which nothing is kept. To be freed. */
+char *intake_refused_line(const struct error *);
+char *intake_ignored_line(const struct event *);
+
 /*
  * Note, once a run, what goes nowhere since it is not configured; no error: who
  * wants no mail has no mail.
