@@ -116,6 +116,7 @@ plan_release(struct plan *plan)
 	dunning_release(&plan->opened);
 	dispute_release(&plan->dispute);
 	json_decref(plan->result);
+	free(plan->body);
 	memset(plan, 0, sizeof(*plan));
 }
 

@@ -115,6 +115,7 @@ struct plan {
 	const struct conf_destination *skipped[CONF_DESTINATIONS];
 	size_t skipped_count; /* not configured: to be said, not an error */
 	json_t *result; /* what the printed line says besides */
+	char *body; /* kept in place of the event's own; or NULL */
 };
 
 void plan_init(struct plan *);

@@ -226,7 +226,7 @@ result_line(const struct event *event, const struct plan *plan,
 static bool
 write_event(struct db *db, const struct event *event,
     const char *organization_id, const char *twin_of, const char *outcome,
-    const char *line, struct error *error)
+    const char *line, const char *body, struct error *error)
 {
 	return db_run(db, error,
 	    "INSERT INTO events (id, source, kind, organization_id, "
@@ -240,7 +240,7 @@ write_event(struct db *db, const struct event *event,
 	    organization_id, event->customer_id, event->lead_id, event->call_id,
 	    event->invoice_id, twin_of == NULL ? event->twin_key : NULL,
 	    twin_of, event->occurred_at, event->received_at, outcome, line,
-	    event->body);
+	    body != NULL ? body : event->body);
 }
 
 static bool
@@ -381,7 +381,7 @@ keep(struct ledger *ledger, const struct event *event, decide_fn *decide,
 		    strcmp(plan.outcome, "unmatched") == 0
 			? event->organization_id
 			: subject_of(event, &account),
-		    NULL, plan.outcome, *result, error);
+		    NULL, plan.outcome, *result, plan.body, error);
 		linked = plan.organization_changed;
 		ok = ok && keep_causes(ledger, &plan, error) &&
 		    (!linked ||
@@ -408,7 +408,7 @@ ledger_record(struct ledger *ledger, const struct event *event,
 	ok = find_fact(ledger->db, event, result, &twin_of, error);
 	if (ok && twin_of != NULL)
 		ok = write_event(ledger->db, event, NULL, twin_of, "duplicate",
-		    *result, error);
+		    *result, NULL, error);
 	free(twin_of);
 	if (ok && *result != NULL)
 		return LEDGER_DUPLICATE;
