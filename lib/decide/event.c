@@ -20,6 +20,8 @@ event_release(struct event *event)
 	free(event->lead_id);
 	free(event->call_id);
 	free(event->invoice_id);
+	free(event->call_key);
+	free(event->phone);
 	free(event->twin_key);
 	free(event->twin_of);
 	free(event->body);

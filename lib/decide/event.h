@@ -18,6 +18,8 @@ struct event {
 	char *kind; /* organization.created, … */
 	char *organization_id, *customer_id, *lead_id, *call_id; /* or NULL */
 	char *invoice_id;
+	char *call_key; /* of the call too, if that has no other call_id */
+	char *phone; /* of the lead, where nothing else names it */
 	bool is_claim; /* a known customer's organization is another's word */
 	char *twin_key; /* equal for events that tell the same fact; or NULL */
 	char *twin_of; /* the event it says it is a twin of; or NULL */

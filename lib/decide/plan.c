@@ -29,7 +29,9 @@ lead_release(struct lead *lead)
 	free(lead->organization_id);
 	free(lead->name);
 	free(lead->phone);
+	free(lead->bad_phone);
 	free(lead->status);
+	free(lead->latest_call_id);
 }
 
 static void
@@ -41,6 +43,7 @@ call_release(struct call *call)
 	free(call->lead_id);
 	free(call->state);
 	free(call->disconnection_reason);
+	free(call->transcript_event_id);
 }
 
 static void

@@ -28,14 +28,16 @@ struct organization {
 
 struct lead {
 	bool known;
-	char *id, *organization_id, *name, *phone, *status;
+	char *id, *organization_id, *name, *phone, *bad_phone, *status;
 	int64_t status_at, created_at;
+	char *latest_call_id; /* of its calls: read, never written */
+	int64_t calls, open_calls;
 };
 
 struct call {
 	bool known;
 	char *id, *call_id, *organization_id, *lead_id, *state;
-	char *disconnection_reason;
+	char *disconnection_reason, *transcript_event_id;
 	bool connected;
 	int64_t placed_at, ended_at, deadline_at, duration_ms, created_at;
 };
@@ -71,6 +73,7 @@ struct account {
 	int64_t warned_at; /* first reminder of it delivered; 0: none */
 	bool disputed; /* a charge of its customer, or of nobody we know */
 	bool all_frozen; /* dunning rests for everybody */
+	int64_t recent_faults; /* calls that broke off at Retell lately */
 };
 
 void account_release(struct account *);

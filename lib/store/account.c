@@ -1,6 +1,7 @@
 #include "store/account.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -48,28 +49,11 @@ take_organization(struct db_rows *rows, struct organization *organization,
 }
 
 static bool
-load_organization(struct db *db, const struct event *event,
-    struct organization *organization, struct error *error)
-{
-	if (event->is_claim && event->customer_id != NULL &&
-	    !take_organization(
-		db_query(db, ORGANIZATION "stripe_customer_id = $1", "t",
-		    event->customer_id),
-		organization, error))
-		return false;
-	if (organization->known || event->organization_id == NULL)
-		return true;
-	return take_organization(
-	    db_query(db, ORGANIZATION "id = $1", "t", event->organization_id),
-	    organization, error);
-}
-
-static bool
 load_lead(struct db *db, const char *id, struct lead *lead, struct error *error)
 {
 	struct db_rows *rows = db_query(db,
-	    "SELECT id, organization_id, name, phone, status, status_at, "
-	    "created_at FROM leads WHERE id = $1",
+	    "SELECT id, organization_id, name, phone, bad_phone, status, "
+	    "status_at, created_at FROM leads WHERE id = $1",
 	    "t", id);
 
 	if (db_next(rows)) {
@@ -78,23 +62,85 @@ load_lead(struct db *db, const char *id, struct lead *lead, struct error *error)
 		lead->organization_id = copy(rows, 1);
 		lead->name = copy(rows, 2);
 		lead->phone = copy(rows, 3);
-		lead->status = copy(rows, 4);
-		lead->status_at = db_int(rows, 5);
-		lead->created_at = db_int(rows, 6);
+		lead->bad_phone = copy(rows, 4);
+		lead->status = copy(rows, 5);
+		lead->status_at = db_int(rows, 6);
+		lead->created_at = db_int(rows, 7);
 	}
 	return db_done(rows, error);
 }
 
+static bool
+load_lead_calls(
+    struct db *db, const char *id, struct lead *lead, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT count(*), count(CASE WHEN state IN ('claimed', 'placed') "
+	    "THEN 1 END), (SELECT id FROM calls WHERE lead_id = $1 ORDER BY "
+	    "created_at DESC, id DESC LIMIT 1) FROM calls WHERE lead_id = $1",
+	    "t", id);
+
+	if (db_next(rows)) {
+		lead->calls = db_int(rows, 0);
+		lead->open_calls = db_int(rows, 1);
+		lead->latest_call_id = copy(rows, 2);
+	}
+	return db_done(rows, error);
+}
+
+/* The latest lead with that number; none where several organizations have it.
+ */
+static bool
+find_lead(struct db *db, const char *phone, char **id, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT id, coalesce(organization_id, '') FROM leads WHERE phone "
+	    "= $1 ORDER BY status_at DESC, id",
+	    "t", phone);
+	char *organization_id = NULL;
+
+	while (db_next(rows))
+		if (organization_id == NULL) {
+			organization_id = copy(rows, 1);
+			*id = copy(rows, 0);
+		} else if (strcmp(organization_id, db_text(rows, 1)) != 0) {
+			mem_replace(id, NULL);
+		}
+	free(organization_id);
+	return db_done(rows, error);
+}
+
+/* The one of the call, of the event, or with the number. */
+static bool
+load_leads(struct db *db, const struct event *event, struct account *account,
+    struct error *error)
+{
+	const char *named = account->call.lead_id != NULL
+	    ? account->call.lead_id
+	    : event->lead_id;
+	char *id = mem_copy(named);
+	bool ok = named != NULL || event->phone == NULL ||
+	    find_lead(db, event->phone, &id, error);
+
+	if (ok && id != NULL)
+		ok = load_lead(db, id, &account->lead, error) &&
+		    load_lead_calls(db, id, &account->lead, error);
+	free(id);
+	return ok;
+}
+
 /* By our own key, or by Retell's id. */
 static bool
-load_call(struct db *db, const char *id, struct call *call, struct error *error)
+load_call(struct db *db, const struct event *event, struct call *call,
+    struct error *error)
 {
 	struct db_rows *rows = db_query(db,
 	    "SELECT id, call_id, organization_id, lead_id, state, "
-	    "disconnection_reason, connected, placed_at, ended_at, "
-	    "deadline_at, duration_ms, created_at FROM calls WHERE "
-	    "id = $1 OR call_id = $1",
-	    "t", id);
+	    "disconnection_reason, transcript_event_id, connected, placed_at, "
+	    "ended_at, deadline_at, duration_ms, created_at FROM calls WHERE "
+	    "call_id = $1 OR id = $1 OR (id = $2 AND call_id IS NULL) ORDER "
+	    "BY CASE WHEN call_id = $1 THEN 1 ELSE 2 END LIMIT 1",
+	    "tt", event->call_id, event->call_key);
 
 	if (db_next(rows)) {
 		call->known = true;
@@ -104,14 +150,63 @@ load_call(struct db *db, const char *id, struct call *call, struct error *error)
 		call->lead_id = copy(rows, 3);
 		call->state = copy(rows, 4);
 		call->disconnection_reason = copy(rows, 5);
-		call->connected = db_int(rows, 6) != 0;
-		call->placed_at = db_int(rows, 7);
-		call->ended_at = db_int(rows, 8);
-		call->deadline_at = db_int(rows, 9);
-		call->duration_ms = db_int(rows, 10);
-		call->created_at = db_int(rows, 11);
+		call->transcript_event_id = copy(rows, 6);
+		call->connected = db_int(rows, 7) != 0;
+		call->placed_at = db_int(rows, 8);
+		call->ended_at = db_int(rows, 9);
+		call->deadline_at = db_int(rows, 10);
+		call->duration_ms = db_int(rows, 11);
+		call->created_at = db_int(rows, 12);
 	}
 	return db_done(rows, error);
+}
+
+static bool
+take_number(struct db_rows *rows, int64_t *number, struct error *error)
+{
+	*number = db_next(rows) ? db_int(rows, 0) : 0;
+	return db_done(rows, error);
+}
+
+/* The call that the event names, and whether others broke off lately. */
+static bool
+load_calls(struct db *db, const struct event *event, struct account *account,
+    struct error *error)
+{
+	if (event->call_id == NULL)
+		return true;
+	return load_call(db, event, &account->call, error) &&
+	    take_number(
+		db_query(db,
+		    "SELECT count(*) FROM calls WHERE state = 'failed' AND "
+		    "created_at > $1 AND call_id <> $2 AND "
+		    "disconnection_reason LIKE 'error|_%' ESCAPE '|'",
+		    "it", event->received_at - 3600, event->call_id),
+		&account->recent_faults, error);
+}
+
+/* The one that the event names; else that of its call or its lead. */
+static bool
+load_organization(struct db *db, const struct event *event,
+    struct account *account, struct error *error)
+{
+	struct organization *organization = &account->organization;
+	const char *id = event->organization_id;
+
+	if (event->is_claim && event->customer_id != NULL &&
+	    !take_organization(
+		db_query(db, ORGANIZATION "stripe_customer_id = $1", "t",
+		    event->customer_id),
+		organization, error))
+		return false;
+	if (id == NULL)
+		id = account->call.organization_id;
+	if (id == NULL)
+		id = account->lead.organization_id;
+	if (organization->known || id == NULL)
+		return true;
+	return take_organization(
+	    db_query(db, ORGANIZATION "id = $1", "t", id), organization, error);
 }
 
 #define INVOICE                                                                \
@@ -162,13 +257,6 @@ load_cycle(struct db *db, const char *organization_id, struct dunning *dunning,
 		dunning->step_at = db_int(rows, 6);
 		dunning->closed_at = db_int(rows, 7);
 	}
-	return db_done(rows, error);
-}
-
-static bool
-take_number(struct db_rows *rows, int64_t *number, struct error *error)
-{
-	*number = db_next(rows) ? db_int(rows, 0) : 0;
 	return db_done(rows, error);
 }
 
@@ -244,13 +332,9 @@ account_load(struct db *db, const struct event *event, struct account *account,
 {
 	const struct organization *organization = &account->organization;
 
-	if (!load_organization(db, event, &account->organization, error))
-		return false;
-	if (event->lead_id != NULL &&
-	    !load_lead(db, event->lead_id, &account->lead, error))
-		return false;
-	if (event->call_id != NULL &&
-	    !load_call(db, event->call_id, &account->call, error))
+	if (!load_calls(db, event, account, error) ||
+	    !load_leads(db, event, account, error) ||
+	    !load_organization(db, event, account, error))
 		return false;
 	if (!organization->known)
 		return true;
@@ -327,39 +411,44 @@ static bool
 write_lead(struct db *db, const struct lead *lead, struct error *error)
 {
 	return db_run(db, error,
-	    "INSERT INTO leads (id, organization_id, name, phone, status, "
-	    "status_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-	    "ON CONFLICT (id) DO UPDATE SET "
+	    "INSERT INTO leads (id, organization_id, name, phone, bad_phone, "
+	    "status, status_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, "
+	    "$7, $8) ON CONFLICT (id) DO UPDATE SET "
 	    "organization_id = excluded.organization_id, "
 	    "name = excluded.name, phone = excluded.phone, "
+	    "bad_phone = excluded.bad_phone, "
 	    "status = excluded.status, status_at = excluded.status_at",
-	    "tttttii", lead->id, lead->organization_id, lead->name, lead->phone,
-	    lead->status, lead->status_at, lead->created_at);
+	    "ttttttii", lead->id, lead->organization_id, lead->name,
+	    lead->phone, lead->bad_phone, lead->status, lead->status_at,
+	    lead->created_at);
 }
 
+/* An id that another call has already is none. */
 static bool
 write_call(struct db *db, const struct call *call, struct error *error)
 {
 	return db_run(db, error,
 	    "INSERT INTO calls (id, call_id, organization_id, lead_id, state, "
-	    "disconnection_reason, connected, placed_at, ended_at, "
-	    "deadline_at, duration_ms, created_at) VALUES ($1, $2, $3, $4, "
-	    "$5, $6, $7, nullif($8, 0), nullif($9, 0), nullif($10, 0), $11, "
-	    "$12) ON CONFLICT (id) DO UPDATE SET "
+	    "disconnection_reason, transcript_event_id, connected, placed_at, "
+	    "ended_at, deadline_at, duration_ms, created_at) VALUES ($1, CASE "
+	    "WHEN EXISTS (SELECT 1 FROM calls WHERE call_id = $2 AND id <> "
+	    "$1) THEN NULL ELSE $2 END, $3, $4, $5, $6, $7, $8, nullif($9, 0), nullif($10, 0), "
+	    "nullif($11, 0), $12, $13) ON CONFLICT (id) DO UPDATE SET "
 	    "call_id = excluded.call_id, "
 	    "organization_id = excluded.organization_id, "
 	    "lead_id = excluded.lead_id, state = excluded.state, "
 	    "disconnection_reason = excluded.disconnection_reason, "
+	    "transcript_event_id = excluded.transcript_event_id, "
 	    "connected = excluded.connected, placed_at = excluded.placed_at, "
 	    "ended_at = excluded.ended_at, "
 	    "deadline_at = excluded.deadline_at, "
 	    "duration_ms = excluded.duration_ms",
-	    "tttttt"
+	    "ttttttt"
 	    "iiiiii",
 	    call->id, call->call_id, call->organization_id, call->lead_id,
-	    call->state, call->disconnection_reason, (int64_t)call->connected,
-	    call->placed_at, call->ended_at, call->deadline_at,
-	    call->duration_ms, call->created_at);
+	    call->state, call->disconnection_reason, call->transcript_event_id,
+	    (int64_t)call->connected, call->placed_at, call->ended_at,
+	    call->deadline_at, call->duration_ms, call->created_at);
 }
 
 static bool

@@ -15,8 +15,9 @@
  */
 
 /*
- * Load what the event names into a zeroed account: its organization, by id, or,
- * where that is only a claim, by the Stripe customer first; its lead, call and
+ * Load what the event names into a zeroed account: its call; its lead, by the
+ * call, by id or by telephone number; its organization, by id, or, where that
+ * is only a claim, by the Stripe customer first, else that of call or lead; its
  * invoice; and of the organization its dunning cycle with what a downgrade
  * depends on.
  */
