@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "decide/call.h"
 #include "decide/message.h"
 #include "decide/plan.h"
 
@@ -13,6 +14,8 @@
 
 const struct alert_kind alert_kinds[] = {{"alert", "error", "Alert", NULL},
     {"call.failed", "error", "AI call failed", "automate-log why %s"},
+    {"call.silent", "error", "AI call without an end", "automate-log why %s"},
+    {"call.unknown", "error", "AI call in doubt", "automate-call --sweep"},
     {"delivery.dead", "error", "Deliveries given up",
 	"automate-deliver list --state dead"},
     {"delivery.held", "error", "A destination was stopped",
@@ -473,9 +476,8 @@ read_failure_report(struct alert *alert, const json_t *data)
 	int64_t status = 0;
 
 	alert->kind = mem_copy("call.failed");
-	if (json_number(&status, data, "retellResponse.status") &&
-	    ((status >= 401 && status <= 404) || status >= 500))
-		alert->severity = mem_copy("critical");
+	if (json_number(&status, data, "retellResponse.status"))
+		alert->severity = mem_copy(call_severity(status));
 	alert->message =
 	    mem_format("%s%s%s%s", error != NULL ? error : "The call failed",
 		answer != NULL ? " (Retell: " : "",
@@ -512,23 +514,6 @@ read_alert(struct alert *alert, const json_t *data, struct error *error)
 	return true;
 }
 
-static void
-fail_lead(const struct event *event, struct account *account, struct plan *plan)
-{
-	struct lead *lead = &account->lead;
-
-	if (!lead->known) {
-		mem_replace(&lead->id, event->lead_id);
-		lead->created_at = event->received_at;
-		lead->known = true;
-	}
-	if (lead->organization_id == NULL)
-		mem_replace(&lead->organization_id, event->organization_id);
-	mem_replace(&lead->status, "call_failed");
-	lead->status_at = event->received_at;
-	plan->lead_changed = true;
-}
-
 bool
 decide_alert(const struct event *event, struct account *account,
     const struct conf *conf, struct plan *plan, struct error *error)
@@ -548,10 +533,9 @@ decide_alert(const struct event *event, struct account *account,
 	alert.lead_id = mem_copy(event->lead_id);
 	alert.event_id = mem_copy(event->id);
 	if (event->lead_id != NULL && alert.kind != NULL &&
-	    strcmp(alert.kind, "call.failed") == 0) {
-		fail_lead(event, account, plan);
-		json_put(plan->result, "lead_status", "call_failed");
-	}
-	plan_alert(plan, &alert);
+	    strcmp(alert.kind, "call.failed") == 0)
+		call_fail(event, account, &alert, plan);
+	else
+		plan_alert(plan, &alert);
 	return true;
 }

@@ -1,5 +1,6 @@
 #include "decide/event.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "decide/stripe.h"
 
 #define ID_MAX 200
+#define KEY_MAX (ID_MAX + 32) /* what we make of an id */
 
 void
 event_release(struct event *event)
@@ -230,15 +232,20 @@ twin_key(const char *kind, const json_t *object)
 
 /* An id that a rule may use, or NULL: one of odd bytes is none. */
 static char *
-usable_id(const char *id)
+usable(const char *id, ptrdiff_t max)
 {
 	const char *p = id;
 
 	while (p != NULL && (unsigned char)*p > 0x20 && *p != 0x7f)
 		p++;
-	return p != NULL && p > id && *p == '\0' && p - id <= ID_MAX
-	    ? mem_copy(id)
-	    : NULL;
+	return p != NULL && p > id && *p == '\0' && p - id <= max ? mem_copy(id)
+								  : NULL;
+}
+
+static char *
+usable_id(const char *id)
+{
+	return usable(id, ID_MAX);
 }
 
 /* Whole seconds of a snapshot, RFC 3339 of a thin event. */
@@ -298,5 +305,133 @@ event_from_stripe(struct event *event, const char *text, size_t size,
 	else if (is_word(event->data, "object", "event"))
 		return error_set(
 		    error, ERROR_DATA, "field \"data.object\" is missing");
+	return true;
+}
+
+bool
+event_from_lead(struct event *event, const char *text, size_t size, int64_t now,
+    const char *unique, struct error *error)
+{
+	static const char *const ids[] = {
+	    "id", "lead.id", "lead_id", "leadId", "lead", NULL};
+	static const char *const organizations[] = {"organization.id",
+	    "organization_id", "organizationId", "organization", NULL};
+	const json_t *record = NULL;
+	const char *table;
+	char when[CLOCK_TEXT_MAX];
+
+	if (!parse(event, text, size, now, error))
+		return false;
+	table = json_text(event->data, "type") != NULL
+	    ? json_text(event->data, "table")
+	    : NULL;
+	event->source = table != NULL ? "supabase" : "manual";
+	if (table != NULL && strcmp(table, "leads") != 0)
+		return true;
+	if (!find_record(event, &record, error) ||
+	    !take_id(&event->lead_id, record, ids, true, error) ||
+	    !take_id(
+		&event->organization_id, record, organizations, false, error))
+		return false;
+	event->kind = mem_copy(table == NULL             ? "call.ordered"
+		: is_deletion(event->data)               ? "lead.deleted"
+		: is_word(event->data, "type", "INSERT") ? "lead.created"
+							 : "lead.updated");
+	event->id = mem_format(
+	    "lead:%s:%s:%s", event->lead_id, clock_format(when, now), unique);
+	json_incref((json_t *)record);
+	json_decref(event->data);
+	event->data = (json_t *)record;
+	return true;
+}
+
+bool
+event_from_answer(struct event *event, const char *text, size_t size,
+    int64_t now, struct error *error)
+{
+	const char *answer;
+
+	if (!parse(event, text, size, now, error))
+		return false;
+	event->source = "call";
+	event->call_id = usable(json_text(event->data, "key"), KEY_MAX);
+	event->lead_id = usable_id(json_text(event->data, "lead"));
+	event->organization_id =
+	    usable_id(json_text(event->data, "organization"));
+	answer = json_text(event->data, "answer");
+	if (event->call_id == NULL || answer == NULL)
+		return error_set(error, ERROR_DATA,
+		    "field \"key\" or \"answer\" is missing");
+	event->id = mem_format("%s:%s", event->call_id, answer);
+	event->kind = mem_format("call.%s", answer);
+	return true;
+}
+
+/* Under either of two names; a number, or a text that a rule may use. */
+static char *
+given_id(const json_t *object, const char *name, const char *other)
+{
+	char *id = json_id(object, name), *result;
+
+	if (id == NULL)
+		id = json_id(object, other);
+	result = usable_id(id);
+	free(id);
+	return result;
+}
+
+/* Whom the call is about, by what was sent along with it, else by number. */
+static void
+take_call(struct event *event, const json_t *call)
+{
+	const json_t *metadata = json_object_get(call, "metadata");
+
+	event->call_key = usable(json_text(metadata, "automate_key"), KEY_MAX);
+	event->lead_id = given_id(metadata, "lead_id", "leadId");
+	event->organization_id =
+	    given_id(metadata, "organization_id", "organizationId");
+	event->phone = usable_id(json_text(call,
+	    is_word(call, "direction", "inbound") ? "from_number"
+						  : "to_number"));
+}
+
+/* When it was so, by Retell's clock, in ms; never after we hear of it. */
+static void
+take_moment(struct event *event, const json_t *call, const char *name)
+{
+	int64_t at_ms = 0;
+
+	if (json_number(&at_ms, call, name) && at_ms > 0 &&
+	    at_ms / 1000 < event->received_at)
+		event->occurred_at = at_ms / 1000;
+}
+
+bool
+event_from_retell(struct event *event, const char *text, size_t size,
+    int64_t now, struct error *error)
+{
+	static const char *const ids[] = {"call_id", NULL};
+	static const char *const kinds[] = {"event", NULL};
+	const json_t *call;
+
+	if (!parse(event, text, size, now, error) ||
+	    !take_id(&event->kind, event->data, kinds, true, error))
+		return false;
+	event->source = "retell";
+	if (strcmp(event->kind, "call_started") != 0 &&
+	    strcmp(event->kind, "call_ended") != 0 &&
+	    strcmp(event->kind, "call_analyzed") != 0)
+		return true;
+	call = json_at(event->data, "call");
+	if (!json_is_object(call))
+		return error_set(
+		    error, ERROR_DATA, "field \"call\" is missing");
+	if (!take_id(&event->call_id, call, ids, true, error))
+		return error_at(error, "call");
+	event->id = mem_format("%s:%s", event->call_id, event->kind);
+	take_call(event, call);
+	take_moment(event, call,
+	    strcmp(event->kind, "call_started") == 0 ? "start_timestamp"
+						     : "end_timestamp");
 	return true;
 }

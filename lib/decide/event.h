@@ -23,6 +23,7 @@ struct event {
 	bool is_claim; /* a known customer's organization is another's word */
 	char *twin_key; /* equal for events that tell the same fact; or NULL */
 	char *twin_of; /* the event it says it is a twin of; or NULL */
+	bool force, again; /* an order that waits for nothing; of a failure */
 	int secret; /* which of the secrets it was signed with; 0: unsigned */
 	int64_t occurred_at, received_at;
 	json_t *data; /* what the rules read; owned */
@@ -58,6 +59,28 @@ event_from_alert(struct event *, const char *text, size_t size, int64_t now,
  * what is no event of Stripe.
  */
 bool event_from_stripe(struct event *, const char *text, size_t size,
+    int64_t now, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * What a leads webhook of Supabase says, or an order to call a lead, a plain
+ * object with its id and as much as is known of it. Every one counts, under the
+ * id lead:<lead>:<now>:<unique>. NULL for other tables, as above.
+ */
+bool event_from_lead(struct event *, const char *text, size_t size, int64_t now,
+    const char *unique, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * What became of the request for a call, in our own words (an object with key,
+ * answer and as far as known status, words and call): the event <key>:<answer>.
+ */
+bool event_from_answer(struct event *, const char *text, size_t size,
+    int64_t now, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * What a webhook of Retell says of a call that started, ended or was analyzed:
+ * <call_id>:<event>. NULL for its other events, as above.
+ */
+bool event_from_retell(struct event *, const char *text, size_t size,
     int64_t now, struct error *) __attribute__((warn_unused_result));
 
 #endif

@@ -147,5 +147,11 @@ bool decide_stripe(const struct event *, struct account *, const struct conf *,
     struct plan *, struct error *);
 bool decide_digest(const struct event *, struct account *, const struct conf *,
     struct plan *, struct error *);
+bool decide_call(const struct event *, struct account *, const struct conf *,
+    struct plan *, struct error *);
+bool decide_answer(const struct event *, struct account *, const struct conf *,
+    struct plan *, struct error *);
+bool decide_retell(const struct event *, struct account *, const struct conf *,
+    struct plan *, struct error *);
 
 #endif

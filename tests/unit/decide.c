@@ -50,6 +50,33 @@ understand_alert(struct event *event, const char *text, size_t size,
 	return event_from_alert(event, text, size, now, "unique", error);
 }
 
+static bool
+understand_lead(struct event *event, const char *text, size_t size, int64_t now,
+    struct error *error)
+{
+	return event_from_lead(event, text, size, now, "unique", error);
+}
+
+static bool
+understand_force(struct event *event, const char *text, size_t size,
+    int64_t now, struct error *error)
+{
+	bool ok = understand_lead(event, text, size, now, error);
+
+	event->force = true;
+	return ok;
+}
+
+static bool
+understand_again(struct event *event, const char *text, size_t size,
+    int64_t now, struct error *error)
+{
+	bool ok = understand_lead(event, text, size, now, error);
+
+	event->again = true;
+	return ok;
+}
+
 static const struct rule {
 	const char *name;
 	understand_fn *understand;
@@ -58,6 +85,11 @@ static const struct rule {
     {"onboard", event_from_organization, decide_onboard},
     {"alert", understand_alert, decide_alert},
     {"stripe", event_from_stripe, decide_stripe},
+    {"call", understand_lead, decide_call},
+    {"call --force", understand_force, decide_call},
+    {"call --again", understand_again, decide_call},
+    {"answer", event_from_answer, decide_answer},
+    {"retell", event_from_retell, decide_retell},
 };
 
 /* The configuration of a case that says nothing of it. */
@@ -110,13 +142,16 @@ static const struct field organization_fields[] = {
 
 static const struct field lead_fields[] = {FIELD(lead, TEXT, id),
     FIELD(lead, TEXT, organization_id), FIELD(lead, TEXT, name),
-    FIELD(lead, TEXT, phone), FIELD(lead, TEXT, status),
-    FIELD(lead, TIME, status_at), FIELD(lead, TIME, created_at)};
+    FIELD(lead, TEXT, phone), FIELD(lead, TEXT, bad_phone),
+    FIELD(lead, TEXT, status), FIELD(lead, TIME, status_at),
+    FIELD(lead, TIME, created_at), FIELD(lead, TEXT, latest_call_id),
+    FIELD(lead, NUMBER, calls), FIELD(lead, NUMBER, open_calls)};
 
 static const struct field call_fields[] = {FIELD(call, TEXT, id),
     FIELD(call, TEXT, call_id), FIELD(call, TEXT, organization_id),
     FIELD(call, TEXT, lead_id), FIELD(call, TEXT, state),
-    FIELD(call, TEXT, disconnection_reason), FIELD(call, FLAG, connected),
+    FIELD(call, TEXT, disconnection_reason),
+    FIELD(call, TEXT, transcript_event_id), FIELD(call, FLAG, connected),
     FIELD(call, TIME, placed_at), FIELD(call, TIME, ended_at),
     FIELD(call, TIME, deadline_at), FIELD(call, NUMBER, duration_ms),
     FIELD(call, TIME, created_at)};
@@ -139,7 +174,8 @@ static const struct field dispute_fields[] = {FIELD(dispute, TEXT, id),
     FIELD(dispute, TIME, opened_at), FIELD(dispute, TIME, closed_at)};
 
 static const struct field account_fields[] = {FIELD(account, TIME, warned_at),
-    FIELD(account, FLAG, disputed), FIELD(account, FLAG, all_frozen)};
+    FIELD(account, FLAG, disputed), FIELD(account, FLAG, all_frozen),
+    FIELD(account, NUMBER, recent_faults)};
 
 #define NOT_WRITTEN SIZE_MAX
 #define PART(member, fields, changed)                                          \
@@ -463,6 +499,8 @@ show_event(const struct event *event)
 	put_text(shown, "lead_id", event->lead_id);
 	put_text(shown, "call_id", event->call_id);
 	put_text(shown, "invoice_id", event->invoice_id);
+	put_text(shown, "call_key", event->call_key);
+	put_text(shown, "phone", event->phone);
 	put_flag(shown, "is_claim", event->is_claim);
 	put_text(shown, "twin_key", event->twin_key);
 	put_text(shown, "twin_of", event->twin_of);
@@ -611,6 +649,8 @@ show_plan(json_t *shown, struct plan *plan, const struct conf *conf,
 	put_list(shown, "resolved", resolved);
 	put_list(shown, "causes", show_causes(plan));
 	put_list(shown, "skipped", skipped);
+	if (plan->body != NULL)
+		put_body(shown, plan->body);
 	if (json_object_size(plan->result) > 0)
 		json_object_set(shown, "result", plan->result);
 }
