@@ -84,15 +84,19 @@ history_acknowledge(struct db *db, int64_t id, const char *by, int64_t now,
 }
 
 /*
- * Whose events: those that name the subject, and those of the organization that
- * has it for customer, name or address.
+ * Whose events: those that name the subject, those of the organization that has
+ * it for customer, name or address, and those of a call that is or has it, by
+ * either of its ids.
  */
 #define SUBJECTS                                                               \
 	"WITH who AS (SELECT id FROM organizations WHERE id = $1 OR "          \
 	"stripe_customer_id = $1 OR name = $1 OR owner_email = $1), "          \
+	"dialled AS (SELECT id, call_id FROM calls WHERE id = $1 OR call_id "  \
+	"= $1 OR lead_id = $1), "                                              \
 	"facts AS (SELECT * FROM events WHERE id = $1 OR organization_id IN "  \
 	"(SELECT id FROM who) OR organization_id = $1 OR customer_id = $1 OR " \
-	"lead_id = $1 OR call_id = $1), told AS (SELECT * FROM "               \
+	"lead_id = $1 OR call_id = $1 OR call_id IN (SELECT id FROM dialled "  \
+	"UNION SELECT call_id FROM dialled)), told AS (SELECT * FROM "         \
 	"system_alerts WHERE event_id IN (SELECT id FROM facts) OR "           \
 	"organization_id = $1 OR organization_id IN (SELECT id FROM who) OR "  \
 	"lead_id = $1 OR fingerprint = $1), owed AS (SELECT * FROM "           \
