@@ -16,4 +16,4 @@ _automate()
 }
 complete -o default -F _automate automate-alert automate-cgi automate-check \
 	automate-deliver automate-dunning automate-log automate-onboard \
-	automate-reconcile automate-stripe-event
+	automate-reconcile automate-retell-event automate-stripe-event
