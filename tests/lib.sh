@@ -178,7 +178,8 @@ start_httpd() {
 # Stripe as its own description has it, served by Prism: its address in
 # $STRIPE_API_BASE, exported with a test key; Prism's own words in ./prism.log.
 # The description is $STRIPE_SPEC, else where it lies beside the checkout; it is
-# no part of this tree. Its examples are of both modes, here all of test mode.
+# no part of this tree. Its examples are of both modes, here all of test mode,
+# and the meter among them takes the events that it says one takes.
 # Prism is installed into the build folder, once. False where there is no
 # description or no npm, with the reason in $prism_missing.
 start_prism() {
@@ -190,7 +191,9 @@ start_prism() {
 		prism_missing='no Prism, nor npm to install it'
 	fi
 	[ -z "$prism_missing" ] || return 1
-	sed 's/"livemode": *true/"livemode": false/g' "$STRIPE_SPEC" >prism.json
+	sed -e 's/"livemode": *true/"livemode": false/g' \
+		-e 's/\("event_payload_key": *"\)customer"/\1stripe_customer_id"/g' \
+		"$STRIPE_SPEC" >prism.json
 	env -u NODE_ENV "$PRISM" mock -h 127.0.0.1 -p 0 prism.json \
 		>prism.log 2>&1 &
 	tap_prism=$!

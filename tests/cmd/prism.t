@@ -60,4 +60,16 @@ is "$(state cancel)" "done" 'and so is the end of a subscription'
 owe wrong POST /v1/billing/meter_events '{"event_name":"ai_calls"}'
 run automate-deliver
 is "$(state wrong)" dead 'a meter event that says nothing is not'
+
+# A night of usage, whose every request it takes.
+sqlite3 "$DB" "INSERT INTO organizations (id, status, status_at,
+    stripe_customer_id, created_at) VALUES ('org_1', 'active', 0, 'cus_1', 0);
+    INSERT INTO calls (id, organization_id, state, placed_at, created_at)
+    VALUES ('c1', 'org_1', 'ended', unixepoch('2026-11-27'), 0)"
+STRIPE_AI_CALLS_METER_ID=mtr_1
+export STRIPE_AI_CALLS_METER_ID
+run automate-reconcile --now 2026-11-28T02:00:00Z
+is "$(state usage:org_1:2026-11-27:1)" "done" 'a report of automate-reconcile'
+run automate-reconcile --now 2026-11-28T09:00:00Z
+like "$(cat out)" '"compared":1,.*"unreadable":0,' 'and what it compares with'
 done_testing
