@@ -208,7 +208,7 @@ const struct conf_key conf_keys[] = {
 	    &conf_text, AT(dunning_plan),
 	    .fallback = "free"},
 
-	{"usage.look_back", "how many days may be made up",
+	{"usage.look_back", "how many days the first runs count",
 	    &conf_seconds, AT(usage_look_back_s),
 	    .fallback = "3d", .least = CLOCK_DAY_S, .most = 34 * CLOCK_DAY_S},
 	{"usage.settle", "when to believe Stripe's sums",

@@ -142,11 +142,11 @@ add_name(struct buf *out, const char *id)
 
 	while (is_plain(id[plain]))
 		plain++;
-	if (id[plain] == '\0' && plain <= NAME_MAX_SIZE) {
+	if (plain <= NAME_MAX_SIZE && id[plain] == '\0') {
 		buf_text(out, id);
 		return;
 	}
-	for (i = 0; id[i] != '\0' && i < NAME_MAX_SIZE - HASH_SIZE; i++)
+	for (i = 0; i < NAME_MAX_SIZE - HASH_SIZE && id[i] != '\0'; i++)
 		buf_byte(out, is_plain(id[i]) ? id[i] : '_');
 	buf_format(out, "~%016llx", (unsigned long long)hash(id));
 }
