@@ -176,7 +176,7 @@ check_owner(struct check *check)
 	    mem_format("you are root, and the database is %s's: not opened, "
 		       "for what root leaves beside it %s could not use",
 		name, name),
-	    mem_format("runuser -u %s -- automate-check", name));
+	    mem_format("HOME=/ runuser -u %s -- automate-check", name));
 	free(name);
 	return false;
 }
