@@ -263,7 +263,10 @@ work(struct check *check, struct run *run, struct error *error)
 	return end_run(check, run, ok, error);
 }
 
-/* Of a part of it, and where nothing can be written, there is no row. */
+/*
+ * Of a part of it, and where nothing can be written, there is no row. Nor has
+ * one a check beside another, which is to be told all the same how things are.
+ */
 static bool
 run(struct check *check, struct error *error)
 {
@@ -273,11 +276,17 @@ run(struct check *check, struct error *error)
 		return work(check, NULL, error);
 	switch (run_begin(&row, check->conf, check->db,
 	    options.digest ? "digest" : "check", check->now, error)) {
-	case RUN_BEGUN: return work(check, row, error);
-	case RUN_ELSEWHERE: prog_note("another one is at work"); return true;
-	case RUN_FAILED: check_broken(check, CHECK_EVERY, "database", error);
+	case RUN_BEGUN: break;
+	case RUN_ELSEWHERE:
+		if (!options.digest)
+			break;
+		prog_note("another one is at work");
+		return true;
+	case RUN_FAILED:
+		check_broken(check, CHECK_EVERY, "database", error);
+		break;
 	}
-	return work(check, NULL, error);
+	return work(check, row, error);
 }
 
 static bool

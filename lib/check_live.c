@@ -12,6 +12,7 @@
 #include "decide/message.h"
 #include "decide/retry.h"
 #include "decide/stripe.h"
+#include "decide/usage.h"
 #include "net/http.h"
 #include "net/retell.h"
 #include "net/stripe.h"
@@ -147,25 +148,20 @@ is_word(const json_t *object, const char *path, const char *word)
 }
 
 static void
-judge_meter(struct check *check, const json_t *meter)
+judge_meter(struct check *check, const json_t *object)
 {
-	const char *wrong = NULL;
+	struct usage_meter meter = {0};
+	struct error error = {0};
 
-	if (!is_word(meter, "status", "active"))
-		wrong = "it is not active";
-	else if (!is_word(meter, "default_aggregation.formula", "sum"))
-		wrong = "its formula is not sum, so it would count wrongly";
-	else if (json_at(meter, "event_time_window") != NULL)
-		wrong = "it has an event time window, so that the last report "
-			"of a day would replace the others";
-	if (wrong == NULL)
+	if (usage_meter_read(&meter, object, &error))
 		check_say(check, CHECK_USAGE, CHECK_OK, "live.stripe.meter",
 		    mem_copy("active, and sums up"), NULL);
 	else
 		check_say(check, CHECK_USAGE, CHECK_FAIL, "live.stripe.meter",
-		    mem_format("%s: %s", check->conf->stripe_meter_id, wrong),
+		    mem_copy(error.text),
 		    mem_copy("make another meter at Stripe, formula sum, and "
 			     "set stripe.meter_id; a meter cannot be changed"));
+	usage_meter_release(&meter);
 }
 
 static void

@@ -186,12 +186,13 @@ count_business(struct db *db, int64_t since, int64_t until,
 	    db_query(db,
 		"SELECT (SELECT count(*) FROM organizations WHERE "
 		"onboarded_at >= $1 AND onboarded_at < $2), (SELECT count(*) "
-		"FROM calls WHERE placed_at >= $1 AND placed_at < $2), (SELECT "
-		"count(*) FROM calls WHERE state = 'failed' AND "
-		"coalesce(ended_at, created_at) >= $1), (SELECT count(*) FROM "
-		"dunning WHERE closed_at IS NULL), (SELECT count(*) FROM "
-		"dunning WHERE closed_at >= $1 AND closed_why = 'downgraded'), "
-		"(SELECT sum(sent) FROM usage WHERE day_at = $3)",
+		"FROM calls WHERE placed_at / 86400 >= $1 / 86400 AND "
+		"placed_at >= $1 AND placed_at < $2), (SELECT count(*) FROM "
+		"calls WHERE state = 'failed' AND coalesce(ended_at, "
+		"created_at) >= $1), (SELECT count(*) FROM dunning WHERE "
+		"closed_at IS NULL), (SELECT count(*) FROM dunning WHERE "
+		"closed_at >= $1 AND closed_why = 'downgraded'), (SELECT "
+		"sum(sent) FROM usage WHERE day_at = $3)",
 		"iii", since, until, clock_day(since)),
 	    error, &day->customers, &day->calls, &day->calls_failed,
 	    &day->dunning_open, &day->downgraded, &day->usage);

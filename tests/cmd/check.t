@@ -226,7 +226,7 @@ cgi:
 END
 : >requests
 types='"*"'
-meter='{"id":"mtr_1","object":"billing.meter","livemode":false,"status":"active","default_aggregation":{"formula":"sum"},"event_time_window":null}'
+meter='{"id":"mtr_1","object":"billing.meter","livemode":false,"status":"active","event_name":"ai_calls","customer_mapping":{"event_payload_key":"stripe_customer_id"},"value_settings":{"event_payload_key":"value"},"default_aggregation":{"formula":"sum"},"event_time_window":null}'
 endpoint() {
 	echo "/v1/webhook_endpoints 200 body={\"object\":\"list\",\"has_more\":false,\"data\":[{\"id\":\"we_1\",\"object\":\"webhook_endpoint\",\"livemode\":false,\"status\":\"$1\",\"url\":\"$URL/automate/stripe-webhook\",\"enabled_events\":[$2]}]}"
 }
@@ -269,10 +269,18 @@ look --live
 is_status 1 'providers that say no: status 1'
 like "$(line live.slack.alerts)" '^fail .*no_service' 'Slack, in its words'
 like "$(line live.mail)" '^fail .*410' 'the webhook'
-like "$(line live.stripe.meter)" '^fail .*formula is not sum' 'a meter that counts wrongly'
+like "$(line live.stripe.meter)" '^fail .*does not sum what is reported' 'a meter that counts wrongly'
 like "$(line live.stripe.endpoint)" '^fail .*disabled' 'an endpoint that is off'
 like "$(line live.retell)" '^fail' 'a key that Retell refuses'
 like "$(line live.cgi)" '^fail .*401' 'a server that refuses'
+# One that is at it keeps no other from looking.
+script '/mail 200 delay=2000 body=Accepted'
+before=$(requests /mail)
+automate-check --live >beside 2>&1 &
+wait_for 10 sh -c "[ \$(grep -c '\"/mail\"' requests) -gt $before ]"
+look
+like "$(cat out)" '^ok +database ' 'a check beside another looks, too'
+wait
 script "$(endpoint enabled '"invoice.paid"')"
 look --live --flow payments
 like "$(line live.stripe.endpoint)" '^warn .*invoice.payment_failed' \
