@@ -14,6 +14,7 @@ _automate()
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
-complete -o default -F _automate automate-alert automate-cgi automate-check \
-	automate-deliver automate-dunning automate-log automate-onboard \
-	automate-reconcile automate-retell-event automate-stripe-event
+complete -o default -F _automate automate-alert automate-call automate-cgi \
+	automate-check automate-deliver automate-dunning automate-log \
+	automate-onboard automate-reconcile automate-retell-event \
+	automate-stripe-event
