@@ -39,6 +39,7 @@ cat >script <<END
 /v1/invoices/in_acme 200 body=$(invoice acme open)
 /v1/subscriptions/sub_acme 200 body={"id":"sub_acme","object":"subscription","livemode":false,"status":"past_due","customer":"cus_acme","latest_invoice":$(invoice acme open)}
 /v1/billing/meters/mtr_demo 200 body={"id":"mtr_demo","object":"billing.meter","livemode":false,"status":"active","event_name":"ai_calls","default_aggregation":{"formula":"sum"},"event_time_window":null,"customer_mapping":{"type":"by_id","event_payload_key":"stripe_customer_id"},"value_settings":{"event_payload_key":"value"}}
+/v2/create-phone-call 402 body={"status":"error","message":"No valid payment method"}
 /v1/billing/meters/mtr_demo/event_summaries 200 body={"object":"list","data":[],"has_more":false}
 END
 receiver=$(httpd -d -r requests -p port -s script)
@@ -113,6 +114,11 @@ sed -n 's/.*"path":"\/billing".*\\"step\\":\\"\([a-z_0-9]*\)\\".*\\"organization
 	awk '{ told[$1] = told[$1] " " $2 } END { for (who in told) print "  told " who ":" told[who] }' | sort
 sqlite3 automate.db "SELECT '  ' || name || ' is ' || status || ', on plan ' || plan FROM organizations WHERE id IN ('acme', 'bolt')"
 unset AUTOMATE_NOW
+
+say 'CALLS. Retell refuses a call, and would refuse the next one too:'
+echo '{"id":"lead_7","organization_id":"bolt","name":"Lee","phone":"+14155550142","status":"pending","created_at":"2026-01-01T00:00:00Z"}' |
+	automate-call 2>&1 | short || :
+sqlite3 automate.db "SELECT '  lead ' || id || ' is ' || status FROM leads"
 
 say 'USAGE. Twelve calls of Bolt yesterday, reported to the meter; again: nothing'
 yesterday=$(seconds "$(at -1)")
