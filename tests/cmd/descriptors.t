@@ -107,6 +107,7 @@ is "$(sql "SELECT count(*) FROM system_alerts WHERE title LIKE 'xxxxx%'")" 1 \
 run automate-alert --later -k long.message -m "$long" x </dev/null
 is_status 0 'and so with such a message'
 run automate-deliver show "$(sql "SELECT max(id) FROM deliveries WHERE alert_kind = 'long.message'")"
+# shellcheck disable=SC2016 # sh -c expands it
 ok 'what goes to Slack is short' sh -c 'grep -q xxxx out && [ "$(wc -c <out)" -lt 20000 ]'
 for option in --organization --lead --id; do
 	run automate-alert --later $option "$long" x </dev/null

@@ -438,6 +438,7 @@ is "$(json first '$.organization') $(json first '$.day') $(json first '$.amount'
 	'who, since when, owed what, what came and what comes'
 like "$(tail -1 out)" '"org_2".*"waits":"no cycle"' 'one without a cycle'
 run automate-dunning --list --now "$(when 2)"
+# shellcheck disable=SC2016 # a dollar of money
 like "$(cat out)" '^org_1 +2026-11-01 +2 +\$29\.00 +reminder_1 +1 of 1 +reminder_3 +2026-11-04T09:00:00Z +- +Acme 1$' \
 	'the same for people'
 cron 3 09:30
