@@ -87,13 +87,15 @@ payment_tell(const struct event *event, const struct account *account,
     const char *step, const struct conf *conf, struct plan *plan)
 {
 	const struct organization *organization = &account->organization;
+	const int64_t try_at = invoice->next_attempt_at;
 	char *key = mem_format("%s:%s", event->id, step);
 	json_t *body = billing_body(event, organization, step, key, conf);
 
 	put_amount(body, invoice);
 	json_put(body, "invoice_id", invoice->id);
 	json_put(body, "invoice_url", invoice->url);
-	put_time(body, "next_attempt_at", invoice->next_attempt_at);
+	put_time(
+	    body, "next_attempt_at", try_at > event->received_at ? try_at : 0);
 	json_object_set_new(
 	    body, "action_required", json_boolean(invoice->action_required));
 	if (cycle != NULL && cycle->known)

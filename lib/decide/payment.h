@@ -40,7 +40,7 @@ void payment_open_cycle(const struct event *, struct account *,
  * The invoice of the open cycle is no more owed, or its subscription is well:
  * close the cycle, cancel reminders, and, where that is good news, say so: step
  * recovered; not while another invoice is unpaid. why: paid, active, void,
- * uncollectible, canceled.
+ * uncollectible, canceled, downgraded.
  */
 void payment_close_cycle(const struct event *, struct account *,
     const char *why, const struct conf *, struct plan *);
