@@ -148,6 +148,7 @@ static void
 prepare(int n, bool warned)
 {
 	struct error error = {0};
+	char *id;
 
 	record(mem_format("{\"id\":\"org_%d\",\"plan\":\"pro\","
 			  "\"stripe_customer_id\":\"cus_%d\"}",
@@ -160,12 +161,14 @@ prepare(int n, bool warned)
 		return;
 	start_run(OPENED + 7 * DAY);
 	await_run();
+	id = mem_format("org_%d", n);
 	must(db_run(ledger_db(ledger), &error,
 		 "UPDATE deliveries SET state = 'done', settled_at = "
-		 "created_at WHERE state = 'queued' AND step = "
+		 "created_at WHERE organization_id = $1 AND step = "
 		 "'final_notice'",
-		 ""),
+		 "t", id),
 	    &error);
+	free(id);
 }
 
 static void

@@ -635,6 +635,14 @@ test_downgrade(void)
 	account_release(&account);
 
 	set_ripe(&account);
+	account.dunning.closed_at = at(RIPE);
+	ok(!try_downgrade(&account, read, RIPE, &plan, &why),
+	    "a cycle that is closed stays closed");
+	free(why);
+	plan_release(&plan);
+	account_release(&account);
+
+	set_ripe(&account);
 	account.organization.status_at = at(RIPE) + 1;
 	ok(!try_downgrade(&account, read, RIPE, &plan, &why),
 	    "a status that is newer than the run stays");
