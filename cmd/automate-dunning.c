@@ -17,6 +17,7 @@
 #include "decide/money.h"
 #include "dun.h"
 #include "intake.h"
+#include "net/ping.h"
 #include "prog.h"
 #include "store/debtors.h"
 #include "store/ledger.h"
@@ -197,7 +198,7 @@ list_row(const struct account *account, const struct told *told,
 	print_cell(arrived, 9);
 	print_cell(dunning_step_name(next->step), 12);
 	print_cell(clock_format(when, next->at), 20);
-	print_cell(why, 30);
+	print_cell(why, 39);
 	print_last(account->organization.name);
 	free(amount);
 	free(arrived);
@@ -245,7 +246,7 @@ list_adrift(void *context, const struct debtors_adrift *adrift)
 	print_cell("-", 9);
 	print_cell("-", 12);
 	print_cell("-", 20);
-	print_cell("no cycle", 30);
+	print_cell("no cycle", 39);
 	print_last(adrift->name);
 }
 
@@ -258,7 +259,7 @@ list(struct db *db, const struct conf *conf, struct error *error)
 
 	if (ok && !prog.json)
 		printf("%-20s  %-10s  %3s  %-10s  %-14s  %-9s  %-12s  %-20s  "
-		       "%-30s  %s\n",
+		       "%-39s  %s\n",
 		    "ORGANIZATION", "SINCE", "DAY", "OWED", "STEP", "DELIVERED",
 		    "NEXT", "FROM", "WAITS", "NAME");
 	for (i = 0; ok && i < count; i++)
@@ -291,7 +292,7 @@ preview_row(const struct account *account, const struct dunning_next *next,
 		print_cell(when, 20);
 		print_cell(dunning_step_name(next->step), 12);
 		print_cell(amount, 10);
-		print_cell(why, 30);
+		print_cell(why, 39);
 		print_last(account->organization.name);
 	}
 	free(amount);
@@ -325,7 +326,7 @@ preview(struct db *db, const struct conf *conf, struct error *error)
 	bool ok = debtors_find(db, &accounts, &count, error);
 
 	if (ok && !prog.json)
-		printf("%-20s  %-20s  %-12s  %-10s  %-30s  %s\n",
+		printf("%-20s  %-20s  %-12s  %-10s  %-39s  %s\n",
 		    "ORGANIZATION", "NOT BEFORE", "STEP", "OWED", "WAITS",
 		    "NAME");
 	for (i = 0; ok && i < count; i++)
@@ -408,6 +409,13 @@ say_summary(const struct dun_count *count)
 	    count->waiting);
 }
 
+static void
+tell_watcher(const struct conf *conf, enum ping what)
+{
+	if (!prog.dry_run && !ping(conf->ping_dunning_url, what))
+		prog_note("cron.ping_dunning does not answer");
+}
+
 static bool
 run_once(struct ledger *ledger, const struct conf *conf, struct error *error)
 {
@@ -426,8 +434,10 @@ run_once(struct ledger *ledger, const struct conf *conf, struct error *error)
 		return true;
 	case RUN_BEGUN: break;
 	}
+	tell_watcher(conf, PING_START);
 	ok = dun(ledger, conf, run_id(run), now, options.force, &count, error);
 	say_summary(&count);
+	intake_say_skipped(ledger, conf);
 	summary = summary_of(&count);
 	if (!run_end(run, ok ? 0 : error_status(error->kind), summary,
 		clock_now(), &error_of_row) &&
@@ -435,6 +445,7 @@ run_once(struct ledger *ledger, const struct conf *conf, struct error *error)
 		*error = error_of_row;
 		ok = false;
 	}
+	tell_watcher(conf, ok ? PING_WELL : PING_FAILED);
 	free(summary);
 	return ok;
 }

@@ -762,6 +762,8 @@ dun(struct ledger *ledger, const struct conf *conf, int64_t run_id, int64_t now,
 
 	if (ok && dunning_is_hour(conf, now))
 		ok = act(&run, error);
+	else if (ok && (force || prog.verbose))
+		prog_note("nothing done outside of dunning.hours");
 	if (ok && run.worst.kind != ERROR_NONE) {
 		*error = run.worst;
 		ok = false;

@@ -651,8 +651,13 @@ owe_cancellation(const struct event *event,
 
 	if (id == NULL)
 		id = organization->stripe_subscription_id;
-	if (conf->dunning_ending != CONF_CANCEL || id == NULL)
+	if (conf->dunning_ending != CONF_CANCEL)
 		return;
+	if (id == NULL) {
+		json_put(plan->result, "note",
+		    "no subscription is known that Stripe could cancel");
+		return;
+	}
 	buf_text(&path, "/v1/subscriptions/");
 	buf_percent(&path, id);
 	request = json_object();

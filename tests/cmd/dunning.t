@@ -5,7 +5,7 @@
 # shellcheck disable=SC2119 # no options
 start_httpd
 config
-sed 's/^  customers:/&\n    rate: unlimited/;s/^  alerts:/&\n    rate: unlimited/' \
+sed 's/^\( *\)\(mail\|billing\|customers\|alerts\):/&\n\1  rate: unlimited/' \
 	automate.yaml >new.yaml
 mv new.yaml automate.yaml
 cat >>automate.yaml <<-END
@@ -349,6 +349,8 @@ like "$(cat out)" 'Stripe tries again 2026-11-02T15:00:00Z' 'said in the list'
 cron 1 15:01
 is "$(steps)" 'payment_failed reminder_1 ' 'when it has, the reminder goes'
 cron 1 18:00
+run automate-dunning --force --now "$(when 3 08:58)"
+like "$(cat err)" 'outside of dunning.hours' '--force is told that these are not the hours'
 cron 3 08:59
 cron 3 17:00
 is "$(steps)" 'payment_failed reminder_1 ' 'outside the hours nothing goes'
@@ -438,8 +440,7 @@ is "$(json first '$.organization') $(json first '$.day') $(json first '$.amount'
 	'who, since when, owed what, what came and what comes'
 like "$(tail -1 out)" '"org_2".*"waits":"no cycle"' 'one without a cycle'
 run automate-dunning --list --now "$(when 2)"
-# shellcheck disable=SC2016 # a dollar of money
-like "$(cat out)" '^org_1 +2026-11-01 +2 +\$29\.00 +reminder_1 +1 of 1 +reminder_3 +2026-11-04T09:00:00Z +- +Acme 1$' \
+like "$(cat out)" '^org_1 +2026-11-01 +2 +[$]29\.00 +reminder_1 +1 of 1 +reminder_3 +2026-11-04T09:00:00Z +- +Acme 1$' \
 	'the same for people'
 cron 3 09:30
 is "$(alerts)" dunning.no_cycle 'past due for two days without a cycle: an alert'
@@ -472,6 +473,14 @@ is_status 0 'a second copy: status'
 like "$(cat err)" 'another one is at it' 'it says so'
 is "$(cat out)" '' 'and does nothing'
 wait $first
+
+# The watcher outside.
+sed "s|^stripe:|cron:\\n  ping_dunning: $URL/ping\\n&|" automate.yaml >watched.yaml
+again '/v1/invoices/in_1 500'
+run automate-dunning -c watched.yaml --now "$(when 8)"
+is "$(requests /ping/start) $(requests /ping)" '1 1' 'the watcher hears of a run'
+run automate-dunning -c watched.yaml --now "$(when 14)"
+is "$(requests /ping/start) $(requests /ping/fail)" '2 1' 'and of one that failed'
 
 # Killed at every call that touches the database.
 if strace -o /dev/null true 2>/dev/null; then

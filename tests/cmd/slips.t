@@ -58,6 +58,12 @@ wrong 'usage: ' automate-deliver --older 90d
 wrong 'usage: ' automate-deliver --dead
 wrong 'usage: ' automate-deliver cancel 1 --event onboard:o1
 
+wrong 'usage: ' automate-dunning now
+wrong 'usage: ' automate-dunning --list --preview
+wrong 'usage: ' automate-dunning --freeze o1 --thaw o1
+wrong 'usage: ' automate-dunning --freeze
+wrong 'usage: ' automate-dunning --force --list
+
 wrong 'usage: ' automate-log nonsense
 wrong 'usage: ' automate-log list extra
 wrong 'usage: ' automate-log show
