@@ -49,7 +49,7 @@ run automate-deliver
 is_status 75 'something is due to a destination on hold: not now'
 like "$(cat err)" '2 due and not sent yet; see automate-deliver list' 'and why'
 automate-deliver release mail
-script '/mail 500'
+script '/mail 429 header=Retry-After:300'
 run automate-deliver
 is_status 75 'something was postponed: not now'
 run automate-deliver
