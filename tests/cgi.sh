@@ -130,7 +130,8 @@ start_apache() {
 	Group #$(id -g nobody)
 	Include $SCRATCH/automate.conf
 	END
-	"$apache" -D FOREGROUND -f "$SCRATCH/server.conf" >server.log 2>&1 &
+	# In a session of its own: told to stop, it tells its process group.
+	setsid "$apache" -D FOREGROUND -f "$SCRATCH/server.conf" >server.log 2>&1 &
 	SERVER=$!
 }
 
