@@ -42,7 +42,8 @@ export AUTOMATE_DATABASE
 # Each command as a script that runs it under memcheck, and what it starts too.
 if [ "${VALGRIND:-0}" = 1 ]; then
 	tap_memcheck="$(command -v valgrind) -q --leak-check=full \
-		--trace-children=yes --log-file=$SCRATCH/memcheck/%p"
+		--show-leak-kinds=definite --trace-children=yes \
+		--log-file=$SCRATCH/memcheck/%p"
 	mkdir memcheck memchecked
 	for tap_command in "$BUILD"/automate-*; do
 		tap_script=memchecked/${tap_command##*/}

@@ -30,8 +30,10 @@ printf 'disk full\n' >in
 passes 0 automate-alert --later -s critical -k disk.full 'nightly backup failed'
 passes 1 automate-deliver
 passes 0 automate-deliver show 1
-passes 0 automate-log list
 passes 0 automate-log why c7e1a2b4-55d0-4e0f-8b1a-0f9d6e4c2a77
+
+echo '{"id":"evt_1","object":"event","created":1,"type":"invoice.paid","data":{"object":{"object":"invoice","customer":"cus_1"}}}' >in
+passes 0 automate-stripe-event --later --unsigned
 
 # Whatever else there is gets no further than its input, or says its help.
 for command in $(commands); do
