@@ -5,6 +5,9 @@
 # shellcheck disable=SC2119 # no options
 start_httpd
 config
+# Many customers come and go here, and a person waits for no second each.
+sed -i 's/^    url: .*slack-.*/&\
+    rate: unlimited/' automate.yaml
 cat >>automate.yaml <<-END
 	stripe:
 	  mode: test
