@@ -2,7 +2,11 @@
 # Name the packages that are missing and install them where that is allowed;
 # else print the command to type and fail. Quiet if nothing is missing.
 #
-#	tests/deps.sh [build | test | lint]
+#	tests/deps.sh [build | test | lint | servers]
+#
+# The servers are those that automate-cgi is tested behind, by Debian's names
+# only. Where they cannot be had those tests are skipped, so it does not fail;
+# and none of them is started by being installed.
 #
 # Not asked for: node with npm, with which some tests compare us with others
 # where they are, and clang for make fuzz.
@@ -10,6 +14,8 @@ set -u
 
 want=${1:-test}
 missing=
+failure=1
+[ "$want" = servers ] && failure=0
 
 # need TEST apt dnf apk brew: the package of each manager, - for none.
 need() {
@@ -34,8 +40,21 @@ for candidate in apt-get dnf apk brew; do
 	fi
 done
 
+look_for_servers() {
+	PATH=$PATH:/usr/sbin:/sbin
+	need 'command -v lighttpd' lighttpd - - -
+	need 'command -v apache2' apache2-bin - - -
+	need 'command -v nginx' nginx-light - - -
+	need 'command -v fcgiwrap' fcgiwrap - - -
+	need 'busybox --list | grep -qx httpd' busybox - - -
+}
+
 look() {
 	missing=
+	if [ "$want" = servers ]; then
+		look_for_servers
+		return
+	fi
 	need 'command -v pkg-config' pkg-config pkgconf-pkg-config pkgconf pkg-config
 	need 'pkg-config --exists sqlite3' libsqlite3-dev sqlite-devel sqlite-dev sqlite
 	need 'pkg-config --exists jansson' libjansson-dev jansson-devel jansson-dev jansson
@@ -66,7 +85,7 @@ apk) install="apk add$missing" ;;
 brew) install="brew install$missing" ;;
 *)
 	echo "missing, by the names Debian gives them:$missing" >&2
-	exit 1 ;;
+	exit $failure ;;
 esac
 
 as=
@@ -76,7 +95,7 @@ if [ "$manager" != brew ] && [ "$(id -u)" != 0 ]; then
 	else
 		echo "missing:$missing" >&2
 		echo "install them with: sudo $install" >&2
-		exit 1
+		exit $failure
 	fi
 fi
 
@@ -87,14 +106,32 @@ if [ "$manager" = apt-get ]; then
 	export DEBIAN_FRONTEND
 	$as apt-get update -qq || echo 'going on with the package lists of old'
 fi
+
+# Debian's packages ask this whether to start what they bring.
+policy=/usr/sbin/policy-rc.d
+if [ "$want" = servers ] && ! [ -e $policy ]; then
+	trap '$as rm -f $policy' EXIT
+	trap 'exit 1' HUP INT TERM
+	printf '#!/bin/sh\nexit 101\n' | $as tee $policy >/dev/null
+	$as chmod 755 $policy
+fi
 # shellcheck disable=SC2086 # a command and its words
 if ! $as $install >/dev/null; then
 	echo "that failed; try: ${as:+$as }$install" >&2
-	exit 1
+	exit $failure
+fi
+# Nor are they to be started with the machine.
+if [ "$want" = servers ] && [ -d /run/systemd/system ]; then
+	for service in lighttpd nginx fcgiwrap.socket fcgiwrap.service; do
+		case $missing in
+		*"${service%.*}"*)
+			$as systemctl disable -q $service 2>/dev/null ;;
+		esac
+	done
 fi
 
 look
 if [ -n "$missing" ]; then
 	echo "still missing:$missing" >&2
-	exit 1
+	exit $failure
 fi

@@ -114,6 +114,31 @@ like "$(cat err)" 'missing:.* perl-utils sqlite curl' 'which is named'
 deps lint
 like "$(cat err)" 'missing:.* shellcheck mandoc' 'and linting more still'
 
+# Servers, without which there are tests to skip, and no failure.
+lacking
+manager apt-get
+for name in lighttpd apache2 nginx fcgiwrap; do
+	pretend $name :
+done
+pretend grep 'cat >/dev/null'
+pretend busybox 'echo httpd'
+deps servers
+is "$status$(cat out err)" 0 'all servers are there: not a word'
+pretend busybox 'exit 1'
+pretend grep 'exit 1'
+deps servers
+is "$status" 0 'a server is missing: that is no failure'
+like "$(cat err)" 'install them with: sudo apt-get .* busybox$' \
+	'but it says how to get it'
+ok 'and does not' test ! -e log
+rm bin/grep bin/busybox
+manager apk
+deps servers
+is "$status$(cat out err)" 0 'where it does not know their names it says nothing'
+for name in lighttpd apache2 nginx fcgiwrap; do
+	rm bin/$name
+done
+
 # The same through make, which says no more than that.
 make=$(command -v gmake || command -v make) || make=
 lacking jansson yaml-0.1
