@@ -25,6 +25,7 @@
 #define BODY_MAX_MS 60000 /* for all of it */
 #define RUN_MAX_MS 60000
 #define RETRY_AFTER_S "10"
+#define STARTING "-starting" /* of the lock, behind the database's path */
 #define GATHER_NS 100000000 /* so long deliveries wait for more of them */
 
 struct cgi {
@@ -584,8 +585,8 @@ complete_environment(void)
 
 /*
  * Of several requests at once one has deliveries started, a moment later and
- * for all of them: who finds the lock taken has committed before the one who
- * has it looks for what is due.
+ * for all of them: who finds the lock taken, here or before it forks, has
+ * committed before the one who has it looks for what is due.
  */
 static bool
 gather(const void *data)
@@ -593,7 +594,7 @@ gather(const void *data)
 	const struct timespec moment = {0, GATHER_NS};
 	struct error error;
 
-	if (!file_lock(data, "-starting", &error))
+	if (!file_lock(data, STARTING, &error))
 		return false;
 	nanosleep(&moment, NULL);
 	return true;
@@ -621,7 +622,7 @@ follow(const struct cgi *cgi)
 	clean_environment(NULL);
 	if (cgi->start)
 		child_detach(cgi->route->command, NULL, NULL, NULL);
-	if (cgi->deliver)
+	if (cgi->deliver && !file_is_locked(cgi->conf.database_path, STARTING))
 		child_detach("automate-deliver", "--quiet", gather,
 		    cgi->conf.database_path);
 }

@@ -58,3 +58,19 @@ file_lock(const char *database, const char *suffix, struct error *error)
 	free(path);
 	return ok;
 }
+
+bool
+file_is_locked(const char *database, const char *suffix)
+{
+	char *path = mem_format("%s%s", database, suffix);
+	struct flock lock = {
+	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+	const int fd = file_open(path);
+	bool locked = fd != -1 && fcntl(fd, F_GETLK, &lock) != -1 &&
+	    lock.l_type != F_UNLCK;
+
+	if (fd != -1)
+		close(fd);
+	free(path);
+	return locked;
+}

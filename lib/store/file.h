@@ -23,4 +23,7 @@ int file_open(const char *path) __attribute__((warn_unused_result));
 bool file_lock(const char *database, const char *suffix, struct error *)
     __attribute__((warn_unused_result));
 
+/* Whether another process has it locked. */
+bool file_is_locked(const char *database, const char *suffix);
+
 #endif
