@@ -18,6 +18,8 @@
 #define SETTLE_MAX 1024
 #define ANSWER_KEPT 1024
 #define IDLE_MS 200
+#define MINUTE_US 60000000
+#define LATE_US 100000 /* of which the rate makes up after a pause */
 #define ASIDE_MS 5 /* how often to see whether the transaction is done */
 
 /* What is claimed for one destination and not yet sent. */
@@ -25,7 +27,7 @@ struct lane {
 	const struct conf_destination *destination;
 	struct delivery **queue;
 	size_t first, count, running;
-	int64_t next_at_ms;
+	int64_t next_at_us;
 	int64_t wait_until; /* asked for by the receiver */
 };
 
@@ -114,30 +116,46 @@ start(struct sending *sending, struct lane *lane, struct delivery *delivery)
 	request_release(&request);
 }
 
+/*
+ * When the next may leave. Waiting comes in milliseconds and at busy times
+ * late, so a fast rate is kept over the latest tenth of a second; one that is
+ * slower than that, from one request to the next.
+ */
+static void
+pace(struct lane *lane, int64_t now_us)
+{
+	const int64_t rate = lane->destination->rate_per_minute;
+	const int64_t gap_us = rate > 0 ? MINUTE_US / rate : 0;
+	const int64_t late_us = gap_us < LATE_US ? LATE_US : 0;
+
+	if (lane->next_at_us < now_us - late_us)
+		lane->next_at_us = now_us - late_us;
+	lane->next_at_us += gap_us;
+}
+
 /* Start what may go; the time until the next may, IDLE_MS at most. */
 static int64_t
 start_some(struct sending *sending)
 {
-	int64_t now_ms = clock_monotonic_ms(), wait_ms = IDLE_MS, rate;
+	const int64_t now_us = clock_monotonic_ms() * 1000;
+	int64_t wait_us = IDLE_MS * 1000;
 	struct lane *lane;
 	int i;
 
 	for (i = 0; i < CONF_DESTINATIONS; i++) {
 		lane = &sending->lanes[i];
-		rate = lane->destination->rate_per_minute;
 		while (queued(lane) > 0 &&
 		    (int64_t)lane->running < lane->destination->concurrency &&
-		    lane->next_at_ms <= now_ms && !stopped) {
+		    lane->next_at_us <= now_us && !stopped) {
 			start(sending, lane, lane->queue[lane->first++]);
-			if (rate > 0)
-				lane->next_at_ms = now_ms + 60000 / rate;
+			pace(lane, now_us);
 		}
 		if (queued(lane) > 0 &&
 		    (int64_t)lane->running < lane->destination->concurrency &&
-		    lane->next_at_ms - now_ms < wait_ms)
-			wait_ms = lane->next_at_ms - now_ms;
+		    lane->next_at_us - now_us < wait_us)
+			wait_us = lane->next_at_us - now_us;
 	}
-	return wait_ms > 0 ? wait_ms : 0;
+	return wait_us > 0 ? (wait_us + 999) / 1000 : 0;
 }
 
 static unsigned

@@ -114,6 +114,14 @@ wait $one
 is "$(grep -c '"/mail"' requests)" $((before + 40)) \
 	'two runs at once send every row once'
 
+# A rate is kept from one to the next: Slack takes one a second.
+echo '{"id":"slow1"}' | elsewhere slow.db automate-onboard --later >out 2>err
+echo '{"id":"slow2"}' | elsewhere slow.db automate-onboard --later >out 2>err
+run elsewhere slow.db automate-deliver
+is "$(sed -n '/"\/slack-customers"/s/.*"at_ms":\([0-9]*\).*/\1/p' requests |
+	tail -2 | awk '{ gap = $1 - last; last = $1 } END { print (gap >= 999) }')" \
+	1 'no two posts to Slack within a second'
+
 run automate-deliver hold nowhere
 is_status 64 'no such destination'
 run automate-deliver show 99999
