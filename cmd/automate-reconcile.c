@@ -942,13 +942,13 @@ reconcile(struct error *error)
 {
 	if (!open_meter(error) || !report_days(error))
 		return false;
+	if (prog.verbose)
+		prog_say("counted %zu days in %" PRId64 " ms", work.days_count,
+		    work.counting_ms);
 	if (prog.dry_run) {
 		print_totals();
 		return true;
 	}
-	if (prog.verbose)
-		prog_say("counted %zu days in %" PRId64 " ms", work.days_count,
-		    work.counting_ms);
 	deliver();
 	return (options.today || compare(error)) && finish(error);
 }
@@ -1236,7 +1236,7 @@ main(int argc, char *argv[])
 	ok = ok &&
 	    db_open(&work.db, &work.conf, prog.dry_run ? DB_REHEARSE : DB_WRITE,
 		&error) &&
-	    run(&error);
+	    db_pass(work.db, &error) && run(&error);
 
 	work_release();
 	return prog_end(ok ? NULL : &error);

@@ -40,6 +40,12 @@ enum db_mode {
 
 bool db_open(struct db **, const struct conf *, enum db_mode, struct error *)
     __attribute__((warn_unused_result));
+
+/*
+ * Keep few pages from here on: for who passes once over much more than could be
+ * kept, and would only take memory page by page.
+ */
+bool db_pass(struct db *, struct error *) __attribute__((warn_unused_result));
 void db_close(struct db *); /* rolls back; harmless on NULL */
 
 /*

@@ -25,6 +25,7 @@ struct schema_version {
 #define PARAMETERS_MAX 24
 #define STATEMENTS_MAX 128
 #define CACHE_KIB 16384
+#define CACHE_PASSING "2048" /* KiB */
 #define FRAMES_MAX 1000 /* of the journal: more are brought home at once */
 #define FRAMES_LEFT_MAX 250 /* for the next process to read again */
 
@@ -398,6 +399,12 @@ db_open(struct db **result, const struct conf *conf, enum db_mode mode,
 		*result = NULL;
 	}
 	return ok;
+}
+
+bool
+db_pass(struct db *db, struct error *error)
+{
+	return execute(db, "PRAGMA cache_size=-" CACHE_PASSING, error);
 }
 
 void

@@ -37,6 +37,11 @@ ms() {
 	awk "BEGIN { printf \"%.1f ms\", $1 / 1000 }"
 }
 
+median() {
+	cut -d ' ' -f 1 | sort -n |
+		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
 # once COMMAND...: the microseconds and the KiB of a run, in $us and $kib.
 once() {
 	./measure -- "$@" >took
@@ -103,19 +108,24 @@ figure "$(ratio $((organizations * 1000000 / rate)) "$us")" \
 	"usage, $organizations events sent: of the configured rate of" \
 	"$rate/s ($(ms "$us")); >= 0.90"
 
-# With nothing to report a rehearsal is the counting, and what is read with it.
+# The counting is what -v says of it, with what is read of each organization.
 query="SELECT organization_id, count(*) FROM calls WHERE placed_at / 86400 =
     unixepoch('2026-11-27') / 86400 GROUP BY organization_id"
 before=$(owed)
-./measure -n 11 -- automate-reconcile -q --dry-run \
-	-- sqlite3 usage.db "$query" -- automate-reconcile -q >three
-counting=$(sed -n '1s/ .*//p' three)
-theirs=$(sed -n '2s/ .*//p' three)
-again=$(sed -n '3s/ .*//p' three)
+for turn in 1 2 3 4 5 6 7 8 9 10 11; do
+	: "$turn"
+	automate-reconcile -v --dry-run 2>&1 >/dev/null |
+		sed -n 's/.*counted .* in \([0-9]*\) ms$/\1/p' >>counted
+	./measure -- sqlite3 usage.db "$query" >>shell
+	./measure -- automate-reconcile -q >>again
+done
+counting=$(($(median <counted) * 1000))
+theirs=$(median <shell)
+again=$(median <again)
 figure "$(ratio "$counting" "$theirs")" "usage, $calls calls counted: times" \
 	"the sqlite3 shell's own GROUP BY ($(ms "$counting")," \
 	"$(ms "$theirs")); <= 1.20"
-figure "$(ratio "$again" "$counting")" "usage, the same run again, which" \
+figure "$(ratio "$again" "$counting")" "usage, the same run again, whole, which" \
 	"sends $(($(owed) - before)): times the counting ($(ms "$again"));" \
 	"<= 2.00"
 
