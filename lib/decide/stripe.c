@@ -28,7 +28,7 @@ struct matter {
 static bool
 is_word(const char *text, const char *word)
 {
-	return text != NULL && strcmp(text, word) == 0;
+	return text != NULL && word != NULL && strcmp(text, word) == 0;
 }
 
 static bool
@@ -379,6 +379,10 @@ mirror_subscription(const struct matter *matter)
 	struct organization *organization = matter->organization;
 	const char *status = json_text(matter->object, "status");
 
+	if (json_text(matter->object, "id") == NULL) {
+		ignore(matter, "it names no subscription");
+		return;
+	}
 	if (!follow(matter, status))
 		return;
 	if (is_older(matter, status)) {
@@ -705,6 +709,10 @@ ask_for_action(const struct matter *matter)
 	}
 	if (is_settled(&account->invoice)) {
 		note(matter, "the invoice is settled already");
+		return;
+	}
+	if (is_word(matter->organization->status, "canceled")) {
+		note(matter, "the subscription is over");
 		return;
 	}
 	note_failure(matter);

@@ -12,6 +12,7 @@ struct ledger {
 	struct db *db;
 	const struct conf *conf;
 	bool caused; /* some event made others happen */
+	bool matching; /* what was unmatched is being decided */
 	bool skipped[CONF_DESTINATIONS];
 };
 
@@ -288,17 +289,16 @@ struct unmatched {
 	size_t count;
 };
 
+/* Its customer may have become known by the latest event that was decided. */
 static bool
-find_unmatched(struct db *db, const struct organization *organization,
+find_unmatched(struct db *db, const char *organization_id,
     struct unmatched *unmatched, struct error *error)
 {
 	struct db_rows *rows = db_query(db,
-	    "SELECT body FROM (SELECT id, occurred_at, body FROM events WHERE "
-	    "outcome = 'unmatched' AND customer_id = $1 UNION "
-	    "SELECT id, occurred_at, body FROM events WHERE "
-	    "outcome = 'unmatched' AND organization_id = $2) AS waiting "
-	    "ORDER BY occurred_at, id",
-	    "tt", organization->stripe_customer_id, organization->id);
+	    "SELECT body FROM events WHERE outcome = 'unmatched' AND "
+	    "(customer_id = (SELECT stripe_customer_id FROM organizations "
+	    "WHERE id = $1) OR organization_id = $1) ORDER BY occurred_at, id",
+	    "t", organization_id);
 
 	while (db_next(rows)) {
 		unmatched->bodies = mem_resize(unmatched->bodies,
@@ -309,45 +309,64 @@ find_unmatched(struct db *db, const struct organization *organization,
 	return db_done(rows, error);
 }
 
+/* The alert that it waited is over. */
 static bool
 resolve_unmatched(
-    struct ledger *ledger, const char *id, int64_t now, struct error *error)
+    struct ledger *ledger, const struct event *event, struct error *error)
 {
-	char *key = stripe_unmatched_key(id != NULL ? id : "");
+	char *key = stripe_unmatched_key(event->customer_id != NULL
+		? event->customer_id
+		: event->organization_id);
 	bool ok = alerts_resolve(ledger->db, key, 0, "its organization",
-	    ledger->conf, now, NULL, error);
+	    ledger->conf, event->received_at, NULL, error);
 
 	free(key);
 	return ok;
 }
 
-/* Decide what waited for this organization, in the order it happened. */
 static bool
-keep_unmatched(struct ledger *ledger, const struct organization *organization,
-    int64_t now, struct error *error)
+decide_unmatched(
+    struct ledger *ledger, const char *body, int64_t now, struct error *error)
+{
+	struct event event = {0};
+	char *line = NULL;
+	bool ok = event_from_stripe(&event, body, strlen(body), now, error) &&
+	    keep(ledger, &event, decide_stripe, &line, error) &&
+	    resolve_unmatched(ledger, &event, error);
+
+	event_release(&event);
+	free(line);
+	return ok;
+}
+
+/*
+ * Decide what waited for this organization, each once and in the order it
+ * happened: what one of them changes does not begin this anew. One that claims
+ * the organization may tell its customer, for whom others wait.
+ */
+static bool
+keep_unmatched(struct ledger *ledger, const char *organization_id, int64_t now,
+    struct error *error)
 {
 	struct unmatched unmatched = {NULL, 0};
-	struct event event;
-	char *line = NULL;
-	size_t i;
-	bool ok = find_unmatched(ledger->db, organization, &unmatched, error);
+	size_t done = 0;
+	bool ok = true;
+	int pass;
 
-	for (i = 0; i < unmatched.count; i++) {
-		memset(&event, 0, sizeof(event));
-		ok = ok &&
-		    event_from_stripe(&event, unmatched.bodies[i],
-			strlen(unmatched.bodies[i]), now, error) &&
-		    keep(ledger, &event, decide_stripe, &line, error);
-		event_release(&event);
-		free(unmatched.bodies[i]);
-		free(line);
-		line = NULL;
-		ledger->caused = true;
+	if (ledger->matching)
+		return true;
+	ledger->matching = true;
+	for (pass = 0; ok && pass < 2; pass++) {
+		ok = find_unmatched(
+		    ledger->db, organization_id, &unmatched, error);
+		for (; ok && done < unmatched.count; done++)
+			ok = decide_unmatched(
+			    ledger, unmatched.bodies[done], now, error);
 	}
-	if (ok && unmatched.count > 0)
-		ok = resolve_unmatched(ledger, organization->stripe_customer_id,
-			 now, error) &&
-		    resolve_unmatched(ledger, organization->id, now, error);
+	ledger->matching = false;
+	ledger->caused |= unmatched.count > 0;
+	while (unmatched.count > 0)
+		free(unmatched.bodies[--unmatched.count]);
 	free(unmatched.bodies);
 	return ok;
 }
@@ -385,7 +404,7 @@ keep(struct ledger *ledger, const struct event *event, decide_fn *decide,
 		linked = plan.organization_changed;
 		ok = ok && keep_causes(ledger, &plan, error) &&
 		    (!linked ||
-			keep_unmatched(ledger, &account.organization,
+			keep_unmatched(ledger, account.organization.id,
 			    event->received_at, error));
 		if (!ok && error->kind == ERROR_DATA)
 			error->kind = ERROR_BUG;

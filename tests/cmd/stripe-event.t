@@ -106,6 +106,35 @@ is "$(sql "SELECT status FROM organizations WHERE id = 'org_u'")" past_due \
 is "$(sql "SELECT count(*) FROM system_alerts WHERE kind = 'stripe.unmatched' AND resolved_at IS NULL")" \
 	0 'and the alert is over'
 
+# Several that wait, each owing a message of its own: decided once each, though
+# the first of them changes the organization.
+{
+	event evt_w1 customer.subscription.created 1700000000 "$(subscription sub_w cus_w trialing)"
+	event evt_w2 customer.subscription.trial_will_end 1700000100 "$(subscription sub_w cus_w trialing)"
+	event evt_w3 invoice.payment_action_required 1700000200 "$(invoice in_w cus_w sub_w 1 "$unpaid")"
+} >in
+take <in
+echo '{"id":"org_w","stripe_customer_id":"cus_w","owner_email":"a@b.example"}' >in
+run automate-onboard --later <in
+is_status 0 'three events that wait keep nobody from being linked'
+is "$(sql "SELECT group_concat(outcome) FROM events WHERE id LIKE 'evt_w%'")" \
+	recorded,recorded,recorded 'each is decided'
+is "$(sql "SELECT group_concat(step) FROM (SELECT step FROM deliveries WHERE event_id LIKE 'evt_w%' AND alert_kind IS NULL ORDER BY id)")" \
+	trial_ends,payment_action_required 'once'
+
+# One that claims the organization tells its customer, for whom another waits.
+{
+	event evt_v1 invoice.payment_failed 1700000200 "$(invoice in_v cus_v sub_v 1 "$unpaid")"
+	event evt_v2 customer.subscription.created 1700000000 \
+		"$(subscription sub_v cus_v active | sed 's/"metadata":{}/"metadata":{"organization_id":"org_v"}/')"
+} >in
+take <in
+echo '{"id":"org_v","owner_email":"a@b.example"}' | run automate-onboard --later
+is "$(sql "SELECT group_concat(outcome) || (SELECT status FROM organizations WHERE id = 'org_v') FROM events WHERE id LIKE 'evt_v%'")" \
+	recorded,recordedpast_due 'a claim brings those of its customer along'
+is "$(sql "SELECT count(*) FROM system_alerts WHERE kind = 'stripe.unmatched' AND resolved_at IS NULL")" \
+	0 'and ends their alert'
+
 # Onboarding once, whichever comes first.
 checkout() { # ID ORGANIZATION CUSTOMER
 	event "$1" checkout.session.completed 1700000000 "{\"id\":\"cs_$1\",\"object\":\"checkout.session\",\"mode\":\"subscription\",\"payment_status\":\"paid\",\"customer\":\"$3\",\"subscription\":\"sub_$3\",\"client_reference_id\":\"$2\",\"customer_details\":{\"email\":\"a@b.example\",\"name\":\"A\"}}"
