@@ -18,6 +18,7 @@
 #include "prog.h"
 #include "request.h"
 #include "send.h"
+#include "show.h"
 #include "store/outbox.h"
 
 #define LIST_MAX 1000
@@ -41,26 +42,6 @@ static struct {
 /*
  * Rows, as a table or as JSON.
  */
-
-static void
-print_safe(FILE *stream, const char *text, size_t points_max)
-{
-	struct buf line = BUF_INIT(65536);
-
-	message_line(&line, text, points_max);
-	fputs(buf_string(&line), stream);
-	buf_release(&line);
-}
-
-static void
-print_json(json_t *json)
-{
-	char *text = json_compact(json);
-
-	puts(text);
-	free(text);
-	json_decref(json);
-}
 
 static json_t *
 row_json(const struct outbox_row *row)
@@ -99,14 +80,14 @@ print_row(void *context, const struct outbox_row *row)
 
 	(void)context;
 	if (prog.json) {
-		print_json(row_json(row));
+		show_json(row_json(row));
 		return;
 	}
 	print_heading();
 	printf("%6" PRId64 "  %-9s  %-15s  %-13s  %s  %2" PRId64 "  ", row->id,
 	    row->state, row->destination, row->step,
 	    clock_format(when, row->due_at), row->attempts);
-	print_safe(stdout, row->answer != NULL ? row->answer : row->key, 60);
+	show_line(stdout, row->answer != NULL ? row->answer : row->key, 60);
 	putchar('\n');
 }
 
@@ -199,7 +180,7 @@ print_field(const char *label, const json_t *value)
 		return;
 	printf("%-13s", label);
 	if (json_is_string(value))
-		print_safe(stdout, json_string_value(value), 8192);
+		show_line(stdout, json_string_value(value), 8192);
 	else
 		printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	putchar('\n');
@@ -216,7 +197,7 @@ print_request(const json_t *request)
 		return;
 	}
 	printf("request      %s ", json_text(request, "method"));
-	print_safe(stdout, json_text(request, "url"), 2000);
+	show_line(stdout, json_text(request, "url"), 2000);
 	putchar('\n');
 	json_array_foreach(json_object_get(request, "headers"), i, header)
 	{
@@ -234,7 +215,7 @@ print_attempt(const json_t *attempt)
 	    json_text(attempt, "at"),
 	    json_integer_value(json_at(attempt, "status")),
 	    json_integer_value(json_at(attempt, "took_ms")));
-	print_safe(stdout, json_text(attempt, "ruling"), 200);
+	show_line(stdout, json_text(attempt, "ruling"), 200);
 	putchar('\n');
 	print_field("", json_at(attempt, "answer"));
 }
@@ -285,7 +266,7 @@ show_one(struct outbox *outbox, const struct conf *conf, const char *id,
 	if (ok) {
 		json_object_set(whole.json, "tries", tries);
 		if (prog.json)
-			print_json(json_incref(whole.json));
+			show_json(json_incref(whole.json));
 		else
 			print_whole(whole.json);
 	}

@@ -19,6 +19,7 @@
 #include "intake.h"
 #include "net/ping.h"
 #include "prog.h"
+#include "show.h"
 #include "store/debtors.h"
 #include "store/ledger.h"
 #include "store/runs.h"
@@ -43,24 +44,6 @@ static struct {
 /*
  * Lines of a table, and of JSON.
  */
-
-static void
-print_json(json_t *json)
-{
-	char *text = json_compact(json);
-
-	puts(text);
-	free(text);
-	json_decref(json);
-}
-
-static void
-put_time(json_t *json, const char *key, int64_t at)
-{
-	char when[CLOCK_TEXT_MAX];
-
-	json_put(json, key, at != 0 ? clock_format(when, at) : NULL);
-}
 
 /* In a column that many code points wide; "-" for nothing. */
 static void
@@ -164,21 +147,21 @@ list_json(const struct account *account, const struct told *told,
 
 	put_who(json, account);
 	json_put(json, "cycle", cycle->id);
-	put_time(json, "since", cycle->opened_at);
+	json_put_time(json, "since", cycle->opened_at);
 	json_put_number(json, "day", dunning_day(cycle, conf, clock_now()));
 	json_put(json, "step", cycle->step);
-	put_time(json, "step_at", cycle->step_at);
+	json_put_time(json, "step_at", cycle->step_at);
 	for (i = 0; i < DUNNING_DOWNGRADE; i++)
 		if (told->states[i] != NULL)
 			json_put(reminders,
 			    dunning_step_name((enum dunning_step)i),
 			    told->states[i]);
 	json_object_set_new(json, "reminders", reminders);
-	put_time(json, "warned", account->warned_at);
+	json_put_time(json, "warned", account->warned_at);
 	json_put(json, "next", dunning_step_name(next->step));
-	put_time(json, "next_at", next->at);
+	json_put_time(json, "next_at", next->at);
 	json_put(json, "waits", why[0] != '\0' ? why : NULL);
-	print_json(json);
+	show_json(json);
 }
 
 static void
@@ -234,9 +217,9 @@ list_adrift(void *context, const struct debtors_adrift *adrift)
 		json = json_object();
 		json_put(json, "organization", adrift->id);
 		json_put(json, "name", adrift->name);
-		put_time(json, "since", adrift->since);
+		json_put_time(json, "since", adrift->since);
 		json_put(json, "waits", "no cycle");
-		print_json(json);
+		show_json(json);
 		return;
 	}
 	print_cell(adrift->id, 20);
@@ -286,7 +269,7 @@ preview_row(const struct account *account, const struct dunning_next *next,
 		json_put(json, "at", when);
 		json_put(json, "step", dunning_step_name(next->step));
 		json_put(json, "waits", why[0] != '\0' ? why : NULL);
-		print_json(json);
+		show_json(json);
 	} else {
 		print_cell(account->organization.id, 20);
 		print_cell(when, 20);

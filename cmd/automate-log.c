@@ -18,6 +18,7 @@
 #include "decide/message.h"
 #include "intake.h"
 #include "prog.h"
+#include "show.h"
 #include "store/history.h"
 #include "store/ledger.h"
 
@@ -50,34 +51,6 @@ stop(int signal_number)
 }
 
 static void
-print_safe(const char *text, size_t points_max)
-{
-	struct buf line = BUF_INIT(65536);
-
-	message_line(&line, text, points_max);
-	fputs(buf_string(&line), stdout);
-	buf_release(&line);
-}
-
-static void
-put_time(json_t *json, const char *key, int64_t at)
-{
-	char when[CLOCK_TEXT_MAX];
-
-	json_put(json, key, at != 0 ? clock_format(when, at) : NULL);
-}
-
-static void
-print_json(json_t *json)
-{
-	char *text = json_compact(json);
-
-	puts(text);
-	free(text);
-	json_decref(json);
-}
-
-static void
 print_alert_json(const struct history_alert *alert)
 {
 	json_t *json = json_object();
@@ -87,8 +60,8 @@ print_alert_json(const struct history_alert *alert)
 	json_put(json, "severity", alert->severity);
 	json_put(json, "state", alert->state);
 	json_put_number(json, "count", alert->count);
-	put_time(json, "first_seen", alert->first_seen_at);
-	put_time(json, "last_seen", alert->last_seen_at);
+	json_put_time(json, "first_seen", alert->first_seen_at);
+	json_put_time(json, "last_seen", alert->last_seen_at);
 	json_put(json, "title", alert->title);
 	json_put(json, "message", alert->message);
 	json_put(json, "details", alert->details);
@@ -98,13 +71,13 @@ print_alert_json(const struct history_alert *alert)
 	json_put(json, "event", alert->event_id);
 	json_put(json, "fingerprint", alert->fingerprint);
 	json_put(json, "told", alert->told);
-	put_time(json, "acknowledged", alert->acknowledged_at);
-	put_time(json, "acknowledged_until", alert->acknowledged_until);
+	json_put_time(json, "acknowledged", alert->acknowledged_at);
+	json_put_time(json, "acknowledged_until", alert->acknowledged_until);
 	json_put(json, "acknowledged_by", alert->acknowledged_by);
-	put_time(json, "flapping", alert->flapping_at);
-	put_time(json, "resolved", alert->resolved_at);
+	json_put_time(json, "flapping", alert->flapping_at);
+	json_put_time(json, "resolved", alert->resolved_at);
 	json_put(json, "resolved_by", alert->resolved_by);
-	print_json(json);
+	show_json(json);
 }
 
 static const char *
@@ -132,12 +105,12 @@ print_alert(void *context, const struct history_alert *alert)
 	printf("%s%6" PRId64 "  %-8s  %5" PRId64 "  %s  %-12s  ",
 	    color_of(alert), alert->id, alert->severity, alert->count,
 	    clock_format(when, alert->last_seen_at), alert->state);
-	print_safe(alert->kind, 40);
+	show_line(stdout, alert->kind, 40);
 	printf("  ");
-	print_safe(
+	show_line(stdout,
 	    alert->organization_id != NULL ? alert->organization_id : "-", 40);
 	printf("  ");
-	print_safe(alert->title, 100);
+	show_line(stdout, alert->title, 100);
 	puts(color_of(alert)[0] != '\0' ? "\033[0m" : "");
 }
 
@@ -147,7 +120,7 @@ print_field(const char *name, const char *text)
 	if (text == NULL || text[0] == '\0')
 		return;
 	printf("%-13s", name);
-	print_safe(text, 16384);
+	show_line(stdout, text, 16384);
 	putchar('\n');
 }
 
@@ -162,7 +135,7 @@ print_deed(const char *name, int64_t at, const char *by)
 	printf("%-13s%s%s", name, clock_format(when, at),
 	    by != NULL ? ", by " : "");
 	if (by != NULL)
-		print_safe(by, 100);
+		show_line(stdout, by, 100);
 	putchar('\n');
 }
 
@@ -207,17 +180,17 @@ print_line(void *context, const struct history_line *line)
 	(void)context;
 	if (prog.json) {
 		json = json_object();
-		put_time(json, "at", line->at);
+		json_put_time(json, "at", line->at);
 		json_put(json, "what", line->what);
 		json_put(json, "subject", line->subject);
 		json_put(json, "words", line->words);
-		print_json(json);
+		show_json(json);
 		return;
 	}
 	printf("%s  %-8s  ", clock_format(when, line->at), line->what);
-	print_safe(line->subject, 60);
+	show_line(stdout, line->subject, 60);
 	printf("  ");
-	print_safe(line->words, 300);
+	show_line(stdout, line->words, 300);
 	putchar('\n');
 }
 

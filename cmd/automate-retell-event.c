@@ -3,7 +3,6 @@
  * and record what it says of a call, once.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -15,34 +14,16 @@
 
 enum { OPTION_UNSIGNED = PROG_OWN };
 
-static int secret; /* which of the keys it was signed with */
-
 static bool
-understand(struct event *event, const char *text, size_t size, int64_t now,
-    struct error *error)
+verify(const struct conf *conf, const char *header, const struct buf *body,
+    int *which, struct error *error)
 {
-	bool ok = event_from_retell(event, text, size, now, error);
-
-	event->secret = secret;
-	return ok;
-}
-
-/* The signature is made over all of standard input, so that is one event. */
-static bool
-take_signed(const struct conf *conf, const char *header, struct error *error)
-{
-	struct buf body = BUF_INIT((size_t)conf->body_max);
 	const char *keys = conf->retell_webhook_key != NULL
 	    ? conf->retell_webhook_key
 	    : conf->retell_api_key;
-	bool ok = buf_read(&body, STDIN_FILENO, error) &&
-	    signature_retell(header, buf_string(&body), body.size, keys,
-		clock_now() * 1000, &secret, error) &&
-	    intake_text(conf, buf_string(&body), body.size, understand,
-		decide_retell, error);
 
-	buf_release(&body);
-	return ok;
+	return signature_retell(header, buf_string(body), body->size, keys,
+	    clock_now() * 1000, which, error);
 }
 
 int
@@ -75,8 +56,10 @@ main(int argc, char *argv[])
 	}
 
 	ok = prog_ready(&conf, &error) &&
-	    (is_unsigned ? intake(&conf, understand, decide_retell, &error)
-			 : take_signed(&conf, header, &error));
+	    (is_unsigned
+		    ? intake(&conf, event_from_retell, decide_retell, &error)
+		    : intake_signed(&conf, header, verify, event_from_retell,
+			  decide_retell, &error));
 
 	conf_release(&conf);
 	return prog_end(ok ? NULL : &error);

@@ -3,7 +3,6 @@
  * record it, once, together with everything it makes us owe.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -15,32 +14,12 @@
 
 enum { OPTION_UNSIGNED = PROG_OWN };
 
-static int secret; /* which one the event was signed with */
-
 static bool
-understand(struct event *event, const char *text, size_t size, int64_t now,
-    struct error *error)
+verify(const struct conf *conf, const char *header, const struct buf *body,
+    int *which, struct error *error)
 {
-	bool ok = event_from_stripe(event, text, size, now, error);
-
-	event->secret = secret;
-	return ok;
-}
-
-/* The signature is made over all of standard input, so that is one event. */
-static bool
-take_signed(const struct conf *conf, const char *header, struct error *error)
-{
-	struct buf body = BUF_INIT((size_t)conf->body_max);
-	bool ok;
-
-	ok = buf_read(&body, STDIN_FILENO, error) &&
-	    signature_stripe(header, buf_string(&body), body.size,
-		conf->stripe_webhook_secret, clock_now(), &secret, error) &&
-	    intake_text(conf, buf_string(&body), body.size, understand,
-		decide_stripe, error);
-	buf_release(&body);
-	return ok;
+	return signature_stripe(header, buf_string(body), body->size,
+	    conf->stripe_webhook_secret, clock_now(), which, error);
 }
 
 int
@@ -73,8 +52,10 @@ main(int argc, char *argv[])
 	}
 
 	ok = prog_ready(&conf, &error) &&
-	    (is_unsigned ? intake(&conf, understand, decide_stripe, &error)
-			 : take_signed(&conf, header, &error));
+	    (is_unsigned
+		    ? intake(&conf, event_from_stripe, decide_stripe, &error)
+		    : intake_signed(&conf, header, verify, event_from_stripe,
+			  decide_stripe, &error));
 
 	conf_release(&conf);
 	return prog_end(ok ? NULL : &error);

@@ -23,6 +23,7 @@ struct intake {
 	const struct conf *conf;
 	understand_fn *understand;
 	decide_fn *decide;
+	int secret; /* with which all of it is signed; 0: it is not */
 	struct ledger *ledger;
 	struct buf output; /* lines of the group, printed when it is kept */
 	size_t group, total;
@@ -79,6 +80,15 @@ intake_ignored_line(const struct event *event)
 	return text;
 }
 
+static enum ledger_answer
+record(struct intake *intake, struct event *event, char **line,
+    struct error *error)
+{
+	event->secret = intake->secret;
+	return ledger_record(
+	    intake->ledger, event, intake->decide, line, error);
+}
+
 /* False where nothing more can be recorded. */
 static bool
 take_document(struct intake *intake, const char *text, size_t size,
@@ -95,8 +105,7 @@ take_document(struct intake *intake, const char *text, size_t size,
 		line = intake_refused_line(error);
 	} else if (event.id == NULL) {
 		line = intake_ignored_line(&event);
-	} else if (ledger_record(intake->ledger, &event, intake->decide, &line,
-		       error) == LEDGER_FAILED) {
+	} else if (record(intake, &event, &line, error) == LEDGER_FAILED) {
 		ok = error->kind == ERROR_DATA;
 		if (ok) {
 			note_error(intake, error);
@@ -221,15 +230,40 @@ intake(const struct conf *conf, understand_fn *understand, decide_fn *decide,
 	return close_intake(&all, ok, error);
 }
 
+static bool
+take_one(const struct conf *conf, const char *text, size_t size, int secret,
+    understand_fn *understand, decide_fn *decide, struct error *error)
+{
+	struct intake all;
+	bool ok = open_intake(&all, conf, understand, decide, error);
+
+	all.secret = secret;
+	ok = ok && take_document(&all, text, size, 1, error) &&
+	    flush(&all, error);
+	return close_intake(&all, ok, error);
+}
+
 bool
 intake_text(const struct conf *conf, const char *text, size_t size,
     understand_fn *understand, decide_fn *decide, struct error *error)
 {
-	struct intake all;
-	bool ok = open_intake(&all, conf, understand, decide, error) &&
-	    take_document(&all, text, size, 1, error) && flush(&all, error);
+	return take_one(conf, text, size, 0, understand, decide, error);
+}
 
-	return close_intake(&all, ok, error);
+bool
+intake_signed(const struct conf *conf, const char *header, verify_fn *verify,
+    understand_fn *understand, decide_fn *decide, struct error *error)
+{
+	struct buf body = BUF_INIT((size_t)conf->body_max);
+	int which = 0;
+	bool ok;
+
+	ok = buf_read(&body, STDIN_FILENO, error) &&
+	    verify(conf, header, &body, &which, error) &&
+	    take_one(conf, buf_string(&body), body.size, which, understand,
+		decide, error);
+	buf_release(&body);
+	return ok;
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/conf.h"
 #include "base/error.h"
 #include "decide/event.h"
@@ -36,6 +37,18 @@ bool intake(const struct conf *, understand_fn *, decide_fn *, struct error *)
 bool
 intake_text(const struct conf *, const char *text, size_t size, understand_fn *,
     decide_fn *, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * The same for a document that its sender has signed: verify() looks at all of
+ * standard input, to the byte, before anything reads it, and tells which of the
+ * secrets fits, from 1. The result says which.
+ */
+typedef bool verify_fn(const struct conf *, const char *header,
+    const struct buf *body, int *which, struct error *);
+
+bool intake_signed(const struct conf *, const char *header, verify_fn *,
+    understand_fn *, decide_fn *, struct error *)
+    __attribute__((warn_unused_result));
 
 /* The line for a document of which nothing is kept. To be freed. */
 char *intake_refused_line(const struct error *);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
@@ -532,6 +533,14 @@ json_put_number(json_t *object, const char *key, int64_t number)
 {
 	use_mem();
 	put(object, key, json_integer(number));
+}
+
+void
+json_put_time(json_t *object, const char *key, int64_t moment)
+{
+	char text[CLOCK_TEXT_MAX];
+
+	json_put(object, key, moment != 0 ? clock_format(text, moment) : NULL);
 }
 
 char *

@@ -73,6 +73,9 @@ bool json_number(int64_t *, const json_t *, const char *path)
 void json_put(json_t *object, const char *key, const char *text);
 void json_put_number(json_t *object, const char *key, int64_t);
 
+/* Set it to a moment as RFC 3339, or to null where that is 0. */
+void json_put_time(json_t *object, const char *key, int64_t);
+
 /*
  * The value as text without blanks, keys in the order they came in. To be freed
  * with free(3).

@@ -295,14 +295,6 @@ dunning_fuse_blows(int64_t downgrades, int64_t active)
  * The fresh read.
  */
 
-static void
-put_time(json_t *json, const char *key, int64_t at)
-{
-	char when[CLOCK_TEXT_MAX];
-
-	json_put(json, key, at > 0 ? clock_format(when, at) : NULL);
-}
-
 static int64_t
 time_of(const json_t *json, const char *path)
 {
@@ -338,7 +330,7 @@ dunning_read(const json_t *invoice, const json_t *subscription)
 	json_put(read, "invoice_status", json_text(invoice, "status"));
 	if (json_number(&amount, invoice, "amount_remaining"))
 		json_put_number(read, "amount_remaining", amount);
-	put_time(read, "next_attempt_at",
+	json_put_time(read, "next_attempt_at",
 	    stripe_time(invoice, "next_payment_attempt"));
 	json_object_set_new(
 	    read, "processing", json_boolean(is_processing(invoice)));
@@ -351,7 +343,7 @@ dunning_read(const json_t *invoice, const json_t *subscription)
 	    json_boolean(json_at(subscription, "pause_collection") != NULL));
 	json_put(
 	    read, "latest_invoice", stripe_id(subscription, "latest_invoice"));
-	put_time(read, "latest_next_attempt_at",
+	json_put_time(read, "latest_next_attempt_at",
 	    stripe_time(subscription, "latest_invoice.next_payment_attempt"));
 	return read;
 }
@@ -452,17 +444,17 @@ put_step(json_t *data, const struct account *account, enum dunning_step step,
 
 	json_put(data, "cycle", cycle->id);
 	json_put(data, "step", steps[step].name);
-	put_time(data, "at", now);
-	put_time(data, "opened_at", cycle->opened_at);
+	json_put_time(data, "at", now);
+	json_put_time(data, "opened_at", cycle->opened_at);
 	json_put_number(data, "day", dunning_day(cycle, conf, now));
 	json_put_number(data, "age_s", now - cycle->opened_at);
 	json_put(data, "step_before", cycle->step);
-	put_time(data, "step_before_at", cycle->step_at);
-	put_time(data, "warned_at", account->warned_at);
+	json_put_time(data, "step_before_at", cycle->step_at);
+	json_put_time(data, "warned_at", account->warned_at);
 	json_put(data, "invoice", owed->id);
 	json_put_number(data, "amount_minor", owed->amount_minor);
 	json_put(data, "currency", owed->currency);
-	put_time(data, "next_attempt_at", owed->next_attempt_at);
+	json_put_time(data, "next_attempt_at", owed->next_attempt_at);
 	json_object_set_new(
 	    data, "action_required", json_boolean(owed->action_required));
 	json_put(data, "status_event", account->organization.status_event_id);

@@ -27,14 +27,6 @@ payment_set_status(const struct event *event, struct organization *organization,
 }
 
 static void
-put_time(json_t *json, const char *key, int64_t at)
-{
-	char when[CLOCK_TEXT_MAX];
-
-	json_put(json, key, at > 0 ? clock_format(when, at) : NULL);
-}
-
-static void
 put_amount(json_t *json, const struct invoice *invoice)
 {
 	struct buf amount = BUF_INIT(64);
@@ -77,7 +69,7 @@ put_cycle(json_t *body, const struct event *event, const struct dunning *cycle,
 	const int64_t now = event->received_at;
 
 	json_put_number(body, "day", dunning_day(cycle, conf, now));
-	put_time(body, "downgrade_at",
+	json_put_time(body, "downgrade_at",
 	    cycle->closed_at == 0 ? dunning_end(cycle, conf, now) : 0);
 }
 
@@ -94,7 +86,7 @@ payment_tell(const struct event *event, const struct account *account,
 	put_amount(body, invoice);
 	json_put(body, "invoice_id", invoice->id);
 	json_put(body, "invoice_url", invoice->url);
-	put_time(
+	json_put_time(
 	    body, "next_attempt_at", try_at > event->received_at ? try_at : 0);
 	json_object_set_new(
 	    body, "action_required", json_boolean(invoice->action_required));
