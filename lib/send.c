@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/pace.h"
 #include "decide/message.h"
 #include "net/http.h"
 #include "request.h"
@@ -18,8 +19,6 @@
 #define SETTLE_MAX 1024
 #define ANSWER_KEPT 1024
 #define IDLE_MS 200
-#define MINUTE_US 60000000
-#define LATE_US 100000 /* of which the rate makes up after a pause */
 #define ASIDE_MS 5 /* how often to see whether the transaction is done */
 
 /* What is claimed for one destination and not yet sent. */
@@ -28,7 +27,7 @@ struct lane {
 	struct delivery **queue;
 	size_t first, count, running;
 	int64_t next_at_us;
-	int64_t wait_until; /* asked for by the receiver */
+	int64_t wait_until; /* as it asked; INT64_MAX: it is gone */
 };
 
 struct answers {
@@ -84,6 +83,12 @@ queued(const struct lane *lane)
 	return lane->count - lane->first;
 }
 
+static bool
+rests(const struct lane *lane)
+{
+	return lane->wait_until > clock_now();
+}
+
 /* As many as keep it busy, and no more than go out within the lease. */
 static size_t
 room_of(const struct lane *lane)
@@ -98,7 +103,7 @@ room_of(const struct lane *lane)
 
 	if (destination->rate_per_minute > 0 && rate_room < room)
 		room = rate_room;
-	if (lane->wait_until > clock_now() || stopped)
+	if (rests(lane) || stopped)
 		return 0;
 	return (size_t)room > queued(lane) ? (size_t)room - queued(lane) : 0;
 }
@@ -116,23 +121,6 @@ start(struct sending *sending, struct lane *lane, struct delivery *delivery)
 	request_release(&request);
 }
 
-/*
- * When the next may leave. Waiting comes in milliseconds and at busy times
- * late, so a fast rate is kept over the latest tenth of a second; one that is
- * slower than that, from one request to the next.
- */
-static void
-pace(struct lane *lane, int64_t now_us)
-{
-	const int64_t rate = lane->destination->rate_per_minute;
-	const int64_t gap_us = rate > 0 ? MINUTE_US / rate : 0;
-	const int64_t late_us = gap_us < LATE_US ? LATE_US : 0;
-
-	if (lane->next_at_us < now_us - late_us)
-		lane->next_at_us = now_us - late_us;
-	lane->next_at_us += gap_us;
-}
-
 /* Start what may go; the time until the next may, IDLE_MS at most. */
 static int64_t
 start_some(struct sending *sending)
@@ -144,11 +132,14 @@ start_some(struct sending *sending)
 
 	for (i = 0; i < CONF_DESTINATIONS; i++) {
 		lane = &sending->lanes[i];
+		if (queued(lane) == 0 || rests(lane))
+			continue;
 		while (queued(lane) > 0 &&
 		    (int64_t)lane->running < lane->destination->concurrency &&
 		    lane->next_at_us <= now_us && !stopped) {
 			start(sending, lane, lane->queue[lane->first++]);
-			pace(lane, now_us);
+			lane->next_at_us = pace_next(lane->next_at_us,
+			    lane->destination->rate_per_minute, now_us);
 		}
 		if (queued(lane) > 0 &&
 		    (int64_t)lane->running < lane->destination->concurrency &&
@@ -193,6 +184,8 @@ count_ruling(struct sending *sending, struct lane *lane,
 	}
 	if (ruling->verdict == RETRY_LATER && answer->status == 429)
 		lane->wait_until = ruling->due_at;
+	else if (ruling->verdict == RETRY_GONE)
+		lane->wait_until = INT64_MAX;
 }
 
 static void
@@ -288,12 +281,28 @@ take_step(void *data)
 	return NULL;
 }
 
+/* What may not go now is given back; one stays, as a probe of what fails. */
+static bool
+give_back(struct sending *sending, struct error *error)
+{
+	struct lane *lane;
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < CONF_DESTINATIONS; i++) {
+		lane = &sending->lanes[i];
+		if (rests(lane) ||
+		    (sending->step.lanes[i].blocked && queued(lane) > 1))
+			ok = put_back(sending, lane, error) && ok;
+	}
+	return ok;
+}
+
 /* Queue what was claimed, or give it back where its destination fails. */
 static bool
 finish_step(struct sending *sending, struct error *error)
 {
 	struct step *step = &sending->step;
-	bool ok = true;
 	size_t i;
 
 	if (!step->ok) {
@@ -303,10 +312,7 @@ finish_step(struct sending *sending, struct error *error)
 	for (i = 0; i < step->claimed_count; i++)
 		append(sending, step->claimed[i]);
 	free(step->claimed);
-	for (i = 0; i < CONF_DESTINATIONS; i++)
-		if (step->lanes[i].blocked && queued(&sending->lanes[i]) > 1)
-			ok = put_back(sending, &sending->lanes[i], error) && ok;
-	return ok;
+	return give_back(sending, error);
 }
 
 /* Settle and claim in one transaction. */

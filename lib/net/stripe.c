@@ -10,14 +10,13 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/pace.h"
 #include "net/http.h"
 #include "net/words.h"
 
 #define TRIES_MAX 3
 #define PAUSE_MS 500 /* before the second try; then twice as long */
 #define ASKED_MAX_S 10
-#define LATE_US 100000 /* of which the rate makes up after a pause */
-#define MINUTE_US 60000000
 #define WAIT_MS 60000
 
 /* What an id may be made of, and a path of those. */
@@ -197,18 +196,6 @@ begin(struct stripe *stripe, struct read *read)
 	http_start(stripe->http, &request, read);
 }
 
-/* Waiting makes pauses; the rate is kept over those of at most LATE_US. */
-static void
-pace(struct stripe *stripe, int64_t now)
-{
-	const int64_t rate = stripe->conf->stripe_read_rate_per_minute;
-
-	if (stripe->next_us < now - LATE_US)
-		stripe->next_us = now - LATE_US;
-	if (rate > 0)
-		stripe->next_us += MINUTE_US / rate;
-}
-
 /* Begin what may; how long until more may. */
 static int64_t
 begin_some(struct stripe *stripe)
@@ -226,7 +213,8 @@ begin_some(struct stripe *stripe)
 		due = later(stripe->next_us, read->due_us);
 		if (due <= now) {
 			begin(stripe, read);
-			pace(stripe, now);
+			stripe->next_us = pace_next(stripe->next_us,
+			    stripe->conf->stripe_read_rate_per_minute, now);
 		} else if ((due - now) / 1000 < wait_ms)
 			wait_ms = (due - now) / 1000 + 1;
 	}

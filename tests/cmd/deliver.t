@@ -99,6 +99,26 @@ run automate-deliver --now "$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)"
 is "$(sql "SELECT count(*) FROM deliveries WHERE idempotency_key LIKE 'onboard:down%:welcome' AND state = 'done'")" \
 	7 'a probe closes it, and all goes out in the same run'
 
+# Who asks for a pause, or is gone, gets nothing of what was claimed already.
+sed 's/^mail:/&\n  rate: unlimited\n  concurrency: 1/' automate.yaml >one.yaml
+for answer in '429 header=Retry-After:300' '410 body=gone'; do
+	script "/mail $answer"
+	for n in 1 2 3 4; do
+		owe "pause${answer%% *}-$n"
+	done
+	before=$(requests /mail)
+	automate-deliver -q -c one.yaml 2>/dev/null
+	is "$(requests /mail)" $((before + 1)) \
+		"after a ${answer%% *} nothing more goes there in this run"
+	is "$(sql "SELECT count(*) FROM deliveries WHERE state = 'queued' AND idempotency_key LIKE 'onboard:pause${answer%% *}-%:welcome'")" \
+		4 'and all of it is queued'
+	script '/mail 200'
+	automate-deliver -q release mail
+	automate-deliver -q -c one.yaml --now "$(date -u -d '+10 minutes' +%Y-%m-%dT%H:%M:%SZ)" 2>/dev/null
+	is "$(sql "SELECT count(*) FROM deliveries WHERE state = 'done' AND idempotency_key LIKE 'onboard:pause${answer%% *}-%:welcome'")" \
+		4 'until it may go'
+done
+
 # Two runs at once never send the same row twice.
 for n in $(seq 40); do
 	echo "{\"id\":\"many$n\",\"owner_email\":\"a@b.example\"}"
