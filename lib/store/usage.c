@@ -135,15 +135,11 @@ take_counts(struct db_rows *rows, int64_t day_at, struct usage_page *page,
 	return db_done(rows, error);
 }
 
-bool
-usage_count(struct db *db, const struct conf *conf, int64_t day_at,
-    const char *after, const char *only, struct usage_page *page,
-    struct error *error)
+static bool
+take_page(struct db *db, const char *sql, int64_t day_at, const char *after,
+    const char *only, struct usage_page *page, struct error *error)
 {
 	const struct range range = range_of(after, only);
-	const char *sql = conf->usage_count == CONF_CONNECTED
-	    ? COUNT(" AND connected = 1")
-	    : COUNT("");
 	bool ok = take_counts(
 	    db_query(db, sql, "ittii", day_at / CLOCK_DAY_S, range.from,
 		range.until, (int64_t)USAGE_PAGE, day_at),
@@ -151,6 +147,17 @@ usage_count(struct db *db, const struct conf *conf, int64_t day_at,
 
 	free(range.from);
 	return ok;
+}
+
+bool
+usage_count(struct db *db, const struct conf *conf, int64_t day_at,
+    const char *after, const char *only, struct usage_page *page,
+    struct error *error)
+{
+	return take_page(db,
+	    conf->usage_count == CONF_CONNECTED ? COUNT(" AND connected = 1")
+						: COUNT(""),
+	    day_at, after, only, page, error);
 }
 
 bool
@@ -171,17 +178,11 @@ usage_vanished(struct db *db, const struct conf *conf, int64_t day_at,
     const char *after, const char *only, struct usage_page *page,
     struct error *error)
 {
-	const struct range range = range_of(after, only);
-	const char *sql = conf->usage_count == CONF_CONNECTED
-	    ? VANISHED(" AND c.connected = 1")
-	    : VANISHED("");
-	bool ok = take_counts(
-	    db_query(db, sql, "ittii", day_at / CLOCK_DAY_S, range.from,
-		range.until, (int64_t)USAGE_PAGE, day_at),
-	    day_at, page, error);
-
-	free(range.from);
-	return ok;
+	return take_page(db,
+	    conf->usage_count == CONF_CONNECTED
+		? VANISHED(" AND c.connected = 1")
+		: VANISHED(""),
+	    day_at, after, only, page, error);
 }
 
 bool
