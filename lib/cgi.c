@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -641,6 +642,8 @@ cgi_serve(const struct cgi_route *routes)
 
 	complete_environment();
 	serve(&cgi, routes);
+	/* A server ends whoever is still there when it has the answer. */
+	signal(SIGTERM, SIG_IGN);
 	write_answer(&cgi);
 	close(STDOUT_FILENO);
 	close(STDIN_FILENO);

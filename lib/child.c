@@ -258,6 +258,7 @@ child_detach(const char *command, const char *argument, child_before *before,
 			;
 	if (pid != 0)
 		return;
+	signal(SIGTERM, SIG_DFL);
 	drop_descriptors();
 	setsid();
 	if (fork() != 0)

@@ -28,8 +28,8 @@ bool child_run(const char *command, const char *argument,
 
 /*
  * Start "COMMAND ARGUMENT" so that nobody waits for it: a grandchild in a
- * session of its own, without any descriptor of ours. before (may be NULL) is
- * called there first; false leaves the command out.
+ * session of its own, without any descriptor of ours and with SIGTERM as usual.
+ * before (may be NULL) is called there first; false leaves the command out.
  */
 typedef bool child_before(const void *data);
 void child_detach(const char *command, const char *argument, child_before *,

@@ -240,6 +240,24 @@ run perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' env -i \
 	HTTP_AUTHORIZATION='Bearer onboarding-secret-1' "$cgi" <body
 like "$(head -n 1 out)" '^Status: 200' 'SIGCHLD is ignored: the status is known'
 
+# A server that ends us as soon as it has the answer, here while we write it
+# into a pipe that is full: what is to follow follows all the same.
+command_ deliver 'echo "$*" >delivered'
+mkfifo answers
+exec 3<>answers
+head -c 65536 /dev/zero >&3
+env -i AUTOMATE_CONFIG="$AUTOMATE_CONFIG" GATEWAY_INTERFACE=CGI/1.1 \
+	REQUEST_METHOD=GET PATH_INFO=/api/cron/deliver \
+	HTTP_AUTHORIZATION='Bearer cron-secret-1' "$cgi" >&3 2>err </dev/null &
+answering=$!
+ok 'it waits to be read' wait_for 10 grep -q '^State:.S' /proc/$answering/status
+kill -TERM $answering
+head -c 65536 <&3 >/dev/null
+wait $answering
+is $? 0 'it is not ended'
+exec 3<&-
+ok 'and starts what it said' wait_for 10 test -e delivered
+
 # Bodies that end early, or never come: bounded.
 cp "$BUILD"/automate-onboard "$BUILD"/automate-deliver bin/
 mkfifo never
