@@ -54,6 +54,10 @@ if [ "${VALGRIND:-0}" = 1 ]; then
 	PATH=$SCRATCH/memchecked:$PATH
 fi
 
+# What kills a command at its system calls does so at each third of them; make
+# campaign at every one.
+KILL_STEP=${KILL_STEP:-3}
+
 status=0
 tap_count=0
 tap_failed=0
@@ -281,7 +285,7 @@ sql() {
 	sqlite3 -readonly -cmd '.timeout 5000' "$DB" "$1"
 }
 
-# A configuration with every destination at the receiver.
+# A configuration with every destination at the receiver, as fast as may be.
 config() {
 	cat >automate.yaml <<-END
 	database:
@@ -291,17 +295,22 @@ config() {
 	  knowledge_base_url: https://kb.example.com
 	mail:
 	  url: $URL/mail
+	  rate: unlimited
 	billing:
 	  url: $URL/billing
+	  rate: unlimited
 	slack:
 	  customers:
 	    url: $URL/slack-customers
+	    rate: unlimited
 	  alerts:
 	    url: $URL/slack-alerts
+	    rate: unlimited
 	sms:
 	  provider: webhook
 	  to: "+15550100"
 	  url: $URL/sms
+	  rate: unlimited
 	END
 	AUTOMATE_CONFIG=$SCRATCH/automate.yaml
 	export AUTOMATE_CONFIG

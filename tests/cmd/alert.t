@@ -4,8 +4,7 @@
 # shellcheck disable=SC2119 # no options
 start_httpd
 config
-sed 's/^database:$/&\n  busy_timeout: 60s/; s/^  alerts:$/&\n    rate: unlimited/; s/^sms:$/&\n  rate: unlimited/' \
-	automate.yaml >new.yaml && mv new.yaml automate.yaml
+sed 's/^database:$/&\n  busy_timeout: 60s/' automate.yaml >new.yaml && mv new.yaml automate.yaml
 
 # after LENGTH: the moment so long after a Tuesday noon, such as '90 minutes'.
 after() {

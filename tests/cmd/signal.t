@@ -6,7 +6,7 @@
 # shellcheck disable=SC2119 # no options
 start_httpd
 config
-sed 's/^mail:/&\n  rate: unlimited\n  concurrency: 3/' automate.yaml >three.yaml
+sed 's/^mail:/&\n  concurrency: 3/' automate.yaml >three.yaml
 mv three.yaml automate.yaml
 automate-deliver hold slack.customers
 automate-deliver hold slack.alerts

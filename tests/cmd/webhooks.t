@@ -8,7 +8,7 @@ receiver() {
 	# shellcheck disable=SC2119 # no options
 	start_httpd
 	config
-	sed 's/^mail:/&\n  rate: unlimited\n  timeout: 1s/' automate.yaml >new.yaml
+	sed 's/^mail:/&\n  timeout: 1s/' automate.yaml >new.yaml
 	mv new.yaml automate.yaml
 }
 receiver
