@@ -303,9 +303,7 @@ run automate-reconcile --today --day 2026-12-01
 is_status 64 'one or the other'
 
 # Only what was answered, with another configuration.
-printf 'billing:\n  count: connected\n' >connected
-sed '/^billing:/,/^[a-z]*:$/{/^billing:/d;/  url: .*billing$/d}' automate.yaml |
-	cat - connected >connected.yaml
+sed 's/^billing:/&\n  count: connected/' automate.yaml >connected.yaml
 calls org_1 5 '2026-12-12 12:00:00'
 night 2026-12-13T02:00:00Z -c connected.yaml
 is "$(at_meter cus_1 2026-12-12)" 3 'of connected calls alone, if so configured'
