@@ -413,11 +413,12 @@ test_rate(void)
 	ok(most <= 16, "with few of them in memory");
 	conf.stripe_read_rate_per_minute = 0;
 	conf.stripe_read_concurrency = 4;
-	took_ms = read_many(40, &most);
+	script("/v1/many 200 delay=300 body=" INVOICE "\n");
+	took_ms = read_many(8, &most);
 	printf(
-	    "# 40 reads of 30 ms, 4 at once, took %" PRId64 " ms\n", took_ms);
-	ok(took_ms >= 300, "not more at once than configured");
-	ok(took_ms < 1200, "and not fewer");
+	    "# 8 reads of 300 ms, 4 at once, took %" PRId64 " ms\n", took_ms);
+	ok(took_ms >= 600, "not more at once than configured");
+	ok(took_ms < 8 * 300, "and not fewer");
 	conf.stripe_read_concurrency = 64;
 }
 
