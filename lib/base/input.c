@@ -97,6 +97,19 @@ input_init(struct input *input, int fd, size_t document_max)
 }
 
 void
+input_init_text(
+    struct input *input, const char *text, size_t size, size_t document_max)
+{
+	memset(input, 0, sizeof(*input));
+	input->fd = -1;
+	input->document_max = document_max;
+	input->room = input->end = size;
+	input->data = mem_copy_bytes(text, size);
+	input->ended = true;
+	input->start_number = input->line_number = 1;
+}
+
+void
 input_release(struct input *input)
 {
 	free(input->data);

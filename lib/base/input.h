@@ -63,8 +63,11 @@ enum input_answer {
 	INPUT_FAILED /* an error; go on, the next answer may be a document */
 };
 
-/* Read from fd, which stays the caller's. */
+/* Read from fd, which stays the caller's; or a text at hand, which is copied.
+ */
 void input_init(struct input *, int fd, size_t document_max);
+void input_init_text(
+    struct input *, const char *text, size_t size, size_t document_max);
 void input_release(struct input *);
 
 /*

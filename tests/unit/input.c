@@ -203,6 +203,26 @@ test_in_pieces(size_t count)
 	}
 }
 
+/* A text at hand. */
+static void
+test_text(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		struct buf shown = BUF_INIT(4096);
+		struct input input;
+
+		input_init_text(
+		    &input, told[i].text, strlen(told[i].text), told[i].max);
+		ok(input_ready(&input), "nothing to wait for");
+		show_all(&shown, &input);
+		is_text(buf_string(&shown), told[i].shown, told[i].name);
+		input_release(&input);
+		buf_release(&shown);
+	}
+}
+
 static void
 say(int fd, const char *words)
 {
@@ -539,6 +559,7 @@ int
 main(void)
 {
 	test_told();
+	test_text();
 	test_in_pieces(1);
 	test_in_pieces(5);
 	test_live();
