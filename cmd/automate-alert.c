@@ -13,11 +13,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "decide/alert.h"
-#include "decide/event.h"
 #include "decide/message.h"
-#include "decide/plan.h"
 #include "intake.h"
 #include "prog.h"
+#include "rules.h"
 #include "store/ledger.h"
 
 #define DETAIL_MAX 16384
@@ -31,17 +30,6 @@ enum {
 	OPTION_ID,
 	OPTION_RESOLVE
 };
-
-/* An occurrence without an id of its own gets one that nobody else has. */
-static bool
-understand(struct event *event, const char *text, size_t size, int64_t now,
-    struct error *error)
-{
-	char unique[PROG_UNIQUE_SIZE];
-
-	return prog_unique(unique, error) &&
-	    event_from_alert(event, text, size, now, unique, error);
-}
 
 /* The first bytes of standard input as the alert's details; NUL is a blank. */
 static void
@@ -93,8 +81,7 @@ raise_words(
 	put_words(alert, words);
 	read_details(alert);
 	text = json_compact(alert);
-	ok = intake_text(
-	    conf, text, strlen(text), understand, decide_alert, error);
+	ok = intake_text(conf, &rules_alert, text, strlen(text), error);
 	free(text);
 	return ok;
 }
@@ -189,7 +176,7 @@ main(int argc, char *argv[])
 	else if (ok && optind < argc)
 		ok = raise_words(&conf, alert, argv + optind, &error);
 	else if (ok)
-		ok = intake(&conf, understand, decide_alert, &error);
+		ok = intake(&conf, &rules_alert, &error);
 
 	json_decref(alert);
 	conf_release(&conf);

@@ -2,10 +2,9 @@
  * automate-onboard: record new organizations, once each, together with the
  * welcome, the Slack post and the follow-ups that they make us owe.
  */
-#include "decide/event.h"
-#include "decide/plan.h"
 #include "intake.h"
 #include "prog.h"
+#include "rules.h"
 
 int
 main(int argc, char *argv[])
@@ -22,7 +21,7 @@ main(int argc, char *argv[])
 		prog_usage();
 
 	ok = prog_ready(&conf, &error) &&
-	    intake(&conf, event_from_organization, decide_onboard, &error);
+	    intake(&conf, &rules_organization, &error);
 
 	conf_release(&conf);
 	return prog_end(ok ? NULL : &error);

@@ -4,27 +4,11 @@
  */
 #include <stdlib.h>
 
-#include "base/buf.h"
-#include "base/clock.h"
-#include "decide/event.h"
-#include "decide/plan.h"
-#include "decide/signature.h"
 #include "intake.h"
 #include "prog.h"
+#include "rules.h"
 
 enum { OPTION_UNSIGNED = PROG_OWN };
-
-static bool
-verify(const struct conf *conf, const char *header, const struct buf *body,
-    int *which, struct error *error)
-{
-	const char *keys = conf->retell_webhook_key != NULL
-	    ? conf->retell_webhook_key
-	    : conf->retell_api_key;
-
-	return signature_retell(header, buf_string(body), body->size, keys,
-	    clock_now() * 1000, which, error);
-}
 
 int
 main(int argc, char *argv[])
@@ -56,10 +40,8 @@ main(int argc, char *argv[])
 	}
 
 	ok = prog_ready(&conf, &error) &&
-	    (is_unsigned
-		    ? intake(&conf, event_from_retell, decide_retell, &error)
-		    : intake_signed(&conf, header, verify, event_from_retell,
-			  decide_retell, &error));
+	    (is_unsigned ? intake(&conf, &rules_retell, &error)
+			 : intake_signed(&conf, &rules_retell, header, &error));
 
 	conf_release(&conf);
 	return prog_end(ok ? NULL : &error);

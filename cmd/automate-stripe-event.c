@@ -4,23 +4,11 @@
  */
 #include <stdlib.h>
 
-#include "base/buf.h"
-#include "base/clock.h"
-#include "decide/event.h"
-#include "decide/plan.h"
-#include "decide/signature.h"
 #include "intake.h"
 #include "prog.h"
+#include "rules.h"
 
 enum { OPTION_UNSIGNED = PROG_OWN };
-
-static bool
-verify(const struct conf *conf, const char *header, const struct buf *body,
-    int *which, struct error *error)
-{
-	return signature_stripe(header, buf_string(body), body->size,
-	    conf->stripe_webhook_secret, clock_now(), which, error);
-}
 
 int
 main(int argc, char *argv[])
@@ -52,10 +40,8 @@ main(int argc, char *argv[])
 	}
 
 	ok = prog_ready(&conf, &error) &&
-	    (is_unsigned
-		    ? intake(&conf, event_from_stripe, decide_stripe, &error)
-		    : intake_signed(&conf, header, verify, event_from_stripe,
-			  decide_stripe, &error));
+	    (is_unsigned ? intake(&conf, &rules_stripe, &error)
+			 : intake_signed(&conf, &rules_stripe, header, &error));
 
 	conf_release(&conf);
 	return prog_end(ok ? NULL : &error);

@@ -24,7 +24,7 @@
 #define OUTPUT_MAX (1024 * 1024) /* of a command's result */
 #define LINE_MAX_MS 10000 /* without a byte of the body */
 #define BODY_MAX_MS 60000 /* for all of it */
-#define RUN_MAX_MS 60000
+#define RUN_MAX_S 60
 #define RETRY_AFTER_S "10"
 #define STARTING "-starting" /* of the lock, behind the database's path */
 #define GATHER_NS 100000000 /* so long deliveries wait for more of them */
@@ -38,7 +38,7 @@ struct cgi {
 	char *location;
 	const char *header; /* one more, or NULL */
 	bool browser; /* it asks for a page */
-	bool deliver, start; /* what to do when the answer is out */
+	bool due, start; /* deliveries, the command: when the answer is out */
 };
 
 static const char *
@@ -282,7 +282,8 @@ take_body(struct cgi *cgi)
 
 	if (!take_length(cgi, &length) || !read_body(cgi, length))
 		return false;
-	if (length == 0 && cgi->route->way == CGI_RUN)
+	if (length == 0 &&
+	    (cgi->route->way == CGI_TAKE || cgi->route->way == CGI_RUN))
 		return refuse(cgi, 400, "the body is empty");
 	return true;
 }
@@ -291,7 +292,7 @@ take_body(struct cgi *cgi)
  * Who asks.
  */
 
-/* The header that a route's command verifies; NULL if it verifies none. */
+/* The header with its sender's signature; NULL of a route without one. */
 static const char *
 signature_variable(enum cgi_door door)
 {
@@ -362,53 +363,72 @@ authorise(struct cgi *cgi)
 }
 
 /*
+ * The environment.
+ */
+
+/* What a client wrote, or a proxy setting would have done, reaches nobody. */
+static bool
+is_foreign(const char *entry)
+{
+	static const char *const proxies[] = {
+	    "http_proxy=", "https_proxy=", "all_proxy=", "no_proxy="};
+	size_t i;
+
+	for (i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++)
+		if (strncasecmp(entry, proxies[i], strlen(proxies[i])) == 0)
+			return true;
+	return strncmp(entry, "HTTP_", 5) == 0;
+}
+
+static void
+clean_environment(void)
+{
+	extern char **environ;
+	size_t i = 0;
+
+	while (environ[i] != NULL) {
+		char *name;
+
+		if (!is_foreign(environ[i])) {
+			i++;
+			continue;
+		}
+		name = mem_copy_bytes(environ[i], strcspn(environ[i], "="));
+		unsetenv(name);
+		free(name);
+	}
+}
+
+/* Servers start a program with no more than RFC 3875 asks for. */
+static void
+complete_environment(void)
+{
+	const struct passwd *user;
+
+	setenv("GATEWAY_INTERFACE", "CGI/1.1", 0);
+	if (variable("PATH")[0] == '\0')
+		setenv("PATH", PATH_DEFAULT, 1);
+	if (variable("HOME")[0] == '\0') {
+		user = getpwuid(geteuid());
+		setenv("HOME", user != NULL ? user->pw_dir : "/", 1);
+	}
+}
+
+/*
  * Results.
  */
 
-static bool
-is_loopback(const char *host)
-{
-	const size_t size = strcspn(host, ":/?#");
-	unsigned part[4];
-	int end = 0;
-
-	if (strncmp(host, "[::1]", 5) == 0)
-		return strchr(":/?#", host[5]) != NULL;
-	if (size == strlen("localhost") && memcmp(host, "localhost", size) == 0)
-		return true;
-	return sscanf(host, "%3u.%3u.%3u.%3u%n", &part[0], &part[1], &part[2],
-		   &part[3], &end) == 4 &&
-	    (size_t)end == size && part[0] == 127;
-}
-
-/* Where a browser may be sent: nothing that ends a header or is no address. */
-static bool
-is_address(const char *url)
-{
-	const char *p;
-
-	for (p = url; *p != '\0'; p++)
-		if (*p <= ' ' || *p == 0x7f)
-			return false;
-	if (strncmp(url, "https://", 8) == 0)
-		return url[8] != '\0' && url[8] != '/';
-	return strncmp(url, "http://", 7) == 0 && is_loopback(url + 7);
-}
-
-/* One line of a result: what it says is owed, and where it sends a browser. */
+/*
+ * Where one line of a result sends a browser: an address, whose template was
+ * checked with the configuration and whose values are encoded.
+ */
 static void
-note_line(struct cgi *cgi, const json_t *line)
+note_redirect(struct cgi *cgi, const json_t *line)
 {
-	const char *outcome = json_text(line, "outcome");
 	const char *redirect = json_text(line, "redirect");
 
-	if (outcome == NULL ||
-	    (strcmp(outcome, "duplicate") != 0 &&
-		strcmp(outcome, "ignored") != 0 &&
-		strcmp(outcome, "refused") != 0))
-		cgi->deliver = true;
 	if (redirect != NULL && cgi->route->door == CGI_ONBOARDING &&
-	    cgi->browser && is_address(redirect))
+	    cgi->browser)
 		mem_replace(&cgi->location, redirect);
 }
 
@@ -426,7 +446,7 @@ read_results(struct cgi *cgi)
 		if (!json_parse(&value, line, size, &error))
 			continue;
 		if (json_is_object(value)) {
-			note_line(cgi, value);
+			note_redirect(cgi, value);
 			json_array_append(results, value);
 		}
 		json_decref(value);
@@ -466,23 +486,48 @@ answer_failure(struct cgi *cgi, int exit_status, const json_t *results)
 }
 
 static bool
+answer(struct cgi *cgi, int exit_status)
+{
+	json_t *results = read_results(cgi);
+
+	if (exit_status == 0)
+		answer_results(cgi, results);
+	else
+		answer_failure(cgi, exit_status, results);
+	json_decref(results);
+	return exit_status == 0;
+}
+
+/* Were it ever to hang, the alarm ends us, and the server answers with 5xx. */
+static bool
+take_documents(struct cgi *cgi)
+{
+	const char *header = signature_variable(cgi->route->door);
+	struct error error = {0};
+	bool ok;
+
+	alarm(RUN_MAX_S);
+	ok = intake_body(&cgi->conf, cgi->route->rules,
+	    header != NULL ? getenv(header) : NULL, &cgi->body, &cgi->output,
+	    &cgi->due, &error);
+	alarm(0);
+	if (!ok && error.text[0] != '\0')
+		prog_say("%s: %s", cgi->route->path, error.text);
+	return answer(cgi, ok ? 0 : error_status(error.kind));
+}
+
+static bool
 run_command(struct cgi *cgi)
 {
 	struct error error = {0};
-	json_t *results;
 	int status;
 
-	cgi->output.max = OUTPUT_MAX;
+	clean_environment();
 	if (!child_run(cgi->route->command, "--later", &cgi->body, &cgi->output,
-		RUN_MAX_MS, &status, &error))
+		RUN_MAX_S * 1000, &status, &error))
 		return refuse_error(cgi, &error);
-	results = read_results(cgi);
-	if (status == 0)
-		answer_results(cgi, results);
-	else
-		answer_failure(cgi, status, results);
-	json_decref(results);
-	return status == 0;
+	cgi->due = true;
+	return answer(cgi, status);
 }
 
 static bool
@@ -522,7 +567,9 @@ tell_health(struct cgi *cgi)
 static bool
 take_way(struct cgi *cgi)
 {
+	cgi->output.max = OUTPUT_MAX;
 	switch (cgi->route->way) {
+	case CGI_TAKE: return take_documents(cgi);
 	case CGI_RUN: return run_command(cgi);
 	case CGI_START: return start_command(cgi);
 	default: return tell_health(cgi);
@@ -532,57 +579,6 @@ take_way(struct cgi *cgi)
 /*
  * Around it.
  */
-
-/* What a client wrote, or a proxy setting would have done, reaches nobody. */
-static bool
-is_foreign(const char *entry, const char *kept)
-{
-	static const char *const proxies[] = {
-	    "http_proxy=", "https_proxy=", "all_proxy=", "no_proxy="};
-	const size_t size = kept != NULL ? strlen(kept) : 0;
-	size_t i;
-
-	for (i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++)
-		if (strncasecmp(entry, proxies[i], strlen(proxies[i])) == 0)
-			return true;
-	return strncmp(entry, "HTTP_", 5) == 0 &&
-	    !(size > 0 && strncmp(entry, kept, size) == 0 &&
-		entry[size] == '=');
-}
-
-static void
-clean_environment(const char *kept)
-{
-	extern char **environ;
-	size_t i = 0;
-
-	while (environ[i] != NULL) {
-		char *name;
-
-		if (!is_foreign(environ[i], kept)) {
-			i++;
-			continue;
-		}
-		name = mem_copy_bytes(environ[i], strcspn(environ[i], "="));
-		unsetenv(name);
-		free(name);
-	}
-}
-
-/* Servers start a program with no more than RFC 3875 asks for. */
-static void
-complete_environment(void)
-{
-	const struct passwd *user;
-
-	setenv("GATEWAY_INTERFACE", "CGI/1.1", 0);
-	if (variable("PATH")[0] == '\0')
-		setenv("PATH", PATH_DEFAULT, 1);
-	if (variable("HOME")[0] == '\0') {
-		user = getpwuid(geteuid());
-		setenv("HOME", user != NULL ? user->pw_dir : "/", 1);
-	}
-}
 
 /*
  * Of several requests at once one has deliveries started, a moment later and
@@ -611,19 +607,17 @@ serve(struct cgi *cgi, const struct cgi_route *routes)
 		return false;
 	if (!prog_ready(&cgi->conf, &error))
 		return refuse_error(cgi, &error);
-	return take_body(cgi) && authorise(cgi) &&
-	    (clean_environment(signature_variable(cgi->route->door)),
-		take_way(cgi));
+	return take_body(cgi) && authorise(cgi) && take_way(cgi);
 }
 
 static void
 follow(const struct cgi *cgi)
 {
 	unsetenv("GATEWAY_INTERFACE");
-	clean_environment(NULL);
+	clean_environment();
 	if (cgi->start)
 		child_detach(cgi->route->command, NULL, NULL, NULL);
-	if (cgi->deliver && !file_is_locked(cgi->conf.database_path, STARTING))
+	if (cgi->due && !file_is_locked(cgi->conf.database_path, STARTING))
 		child_detach("automate-deliver", "--quiet", gather,
 		    cgi->conf.database_path);
 }

@@ -7,21 +7,22 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/error.h"
+#include "intake.h"
 
 /*
  * One request by CGI/1.1 (RFC 3875), under any web server: what differs
  * between these is taken care of here.
  *
  * Nothing of the environment that begins with HTTP_ is trusted or passed on,
- * since a client writes those, but for the one signature that a command
- * verifies. Arguments are not looked at: a server makes them of the query.
+ * since a client writes those. Arguments are not looked at: a server makes them
+ * of the query.
  */
 
 /* Who may use a route. */
 enum cgi_door {
 	CGI_OPEN, /* everybody */
-	CGI_STRIPE, /* Stripe's and Retell's signature, which the */
-	CGI_RETELL, /* command verifies */
+	CGI_STRIPE, /* Stripe's and Retell's signature, which the rules */
+	CGI_RETELL, /* verify */
 	CGI_ONBOARDING, /* who knows that secret of the configuration: */
 	CGI_ALERT, /* alerts.secret, else onboarding.secret */
 	CGI_CALL, /* calls.secret, else onboarding.secret */
@@ -30,6 +31,7 @@ enum cgi_door {
 
 /* What becomes of a request. */
 enum cgi_way {
+	CGI_TAKE, /* the body is taken in by the rules, here and now */
 	CGI_RUN, /* the body to the command; its result is the answer */
 	CGI_START, /* the command is started, and nobody waits for it */
 	CGI_HEALTH /* whether we could record anything */
@@ -39,7 +41,8 @@ struct cgi_route {
 	const char *path, *methods; /* as in an Allow header */
 	enum cgi_door door;
 	enum cgi_way way;
-	const char *command;
+	const struct intake_rules *rules; /* of CGI_TAKE */
+	const char *command; /* of CGI_RUN and CGI_START */
 };
 
 /* Whether a web server has started us, rather than a shell. */
@@ -48,7 +51,7 @@ bool cgi_asked(void);
 /*
  * Answer the request on the standard descriptors by the route that fits, of a
  * list that ends with a NULL path. When the answer is out and standard output
- * closed, automate-deliver is started for what was recorded. Whatever fails is
+ * closed, automate-deliver is started for what is due. Whatever fails is
  * an answer too, and a line on standard error.
  */
 void cgi_serve(const struct cgi_route *);

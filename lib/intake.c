@@ -21,11 +21,12 @@
 
 struct intake {
 	const struct conf *conf;
-	understand_fn *understand;
-	decide_fn *decide;
+	const struct intake_rules *rules;
 	int secret; /* with which all of it is signed; 0: it is not */
 	struct ledger *ledger;
-	struct buf output; /* lines of the group, printed when it is kept */
+	struct buf output; /* lines of the group, told when it is kept */
+	struct buf *lines; /* to where; NULL: to standard output */
+	bool *due; /* deliveries: told there; NULL: have them sent */
 	size_t group, total;
 	int64_t group_since_ms;
 	char *event_id; /* of the only one, or NULL */
@@ -86,7 +87,7 @@ record(struct intake *intake, struct event *event, char **line,
 {
 	event->secret = intake->secret;
 	return ledger_record(
-	    intake->ledger, event, intake->decide, line, error);
+	    intake->ledger, event, intake->rules->decide, line, error);
 }
 
 /* False where nothing more can be recorded. */
@@ -98,7 +99,8 @@ take_document(struct intake *intake, const char *text, size_t size,
 	char *line = NULL;
 	bool ok = true;
 
-	if (!intake->understand(&event, text, size, clock_now(), error)) {
+	if (!intake->rules->understand(
+		&event, text, size, clock_now(), error)) {
 		if (line_number > 1)
 			error_at(error, "document at line %zu", line_number);
 		note_error(intake, error);
@@ -130,9 +132,12 @@ flush(struct intake *intake, struct error *error)
 	if (!ledger_flush(intake->ledger, error))
 		return false;
 	intake->group = 0;
-	fputs(buf_string(&intake->output), stdout);
+	if (intake->lines != NULL)
+		buf_text(intake->lines, buf_string(&intake->output));
+	else
+		fputs(buf_string(&intake->output), stdout);
 	buf_clear(&intake->output);
-	if (fflush(stdout) == 0)
+	if (intake->lines != NULL || fflush(stdout) == 0)
 		return true;
 	return error_set(error, ERROR_RETRY,
 	    "cannot write the output (%s), but all of it is recorded; the same "
@@ -149,17 +154,15 @@ is_full(const struct intake *intake)
 }
 
 static bool
-take_all(struct intake *intake, int fd, struct error *error)
+take_all(struct intake *intake, struct input *input, struct error *error)
 {
 	const char *text;
-	struct input input;
 	enum input_answer answer;
 	size_t size, line;
 	bool ok = true;
 
-	input_init(&input, fd, (size_t)intake->conf->body_max);
 	while (ok &&
-	    (answer = input_next(&input, &text, &size, &line, error)) !=
+	    (answer = input_next(input, &text, &size, &line, error)) !=
 		INPUT_END) {
 		if (answer == INPUT_DOCUMENT) {
 			ok = take_document(intake, text, size, line, error);
@@ -167,21 +170,20 @@ take_all(struct intake *intake, int fd, struct error *error)
 			note_error(intake, error);
 			add_line(intake, intake_refused_line(error));
 		}
-		if (ok && (is_full(intake) || !input_ready(&input)))
+		if (ok && (is_full(intake) || !input_ready(input)))
 			ok = flush(intake, error);
 	}
-	input_release(&input);
+	input_release(input);
 	return ok && flush(intake, error);
 }
 
 static bool
 open_intake(struct intake *intake, const struct conf *conf,
-    understand_fn *understand, decide_fn *decide, struct error *error)
+    const struct intake_rules *rules, struct error *error)
 {
 	memset(intake, 0, sizeof(*intake));
 	intake->conf = conf;
-	intake->understand = understand;
-	intake->decide = decide;
+	intake->rules = rules;
 	intake->output.max = OUTPUT_MAX;
 	return ledger_open(&intake->ledger, conf,
 	    prog.dry_run ? DB_REHEARSE : DB_WRITE, error);
@@ -199,6 +201,17 @@ intake_say_skipped(const struct ledger *ledger, const struct conf *conf)
 			    conf->destinations[i].name);
 }
 
+/* Where that cannot be known there may be some. */
+static void
+tell_due(struct intake *intake)
+{
+	struct error error;
+
+	if (intake->ledger == NULL ||
+	    !ledger_due(intake->ledger, clock_now(), intake->due, &error))
+		*intake->due = true;
+}
+
 static bool
 close_intake(struct intake *intake, bool ok, struct error *error)
 {
@@ -209,9 +222,11 @@ close_intake(struct intake *intake, bool ok, struct error *error)
 
 	if (ok)
 		intake_say_skipped(intake->ledger, intake->conf);
+	if (intake->due != NULL)
+		tell_due(intake);
 	ledger_close(intake->ledger);
 	buf_release(&intake->output);
-	if (ok && intake->event_id != NULL)
+	if (ok && intake->due == NULL && intake->event_id != NULL)
 		intake_deliver(event_id);
 	free(intake->event_id);
 	if (ok && intake->worst.kind != ERROR_NONE)
@@ -219,51 +234,103 @@ close_intake(struct intake *intake, bool ok, struct error *error)
 	return ok && intake->worst.kind == ERROR_NONE;
 }
 
+static bool
+take_stdin(struct intake *intake, struct error *error)
+{
+	struct input input;
+
+	input_init(&input, STDIN_FILENO, (size_t)intake->conf->body_max);
+	return take_all(intake, &input, error);
+}
+
 bool
-intake(const struct conf *conf, understand_fn *understand, decide_fn *decide,
+intake(const struct conf *conf, const struct intake_rules *rules,
     struct error *error)
 {
 	struct intake all;
-	bool ok = open_intake(&all, conf, understand, decide, error) &&
-	    take_all(&all, STDIN_FILENO, error);
+	bool ok =
+	    open_intake(&all, conf, rules, error) && take_stdin(&all, error);
 
 	return close_intake(&all, ok, error);
 }
 
 static bool
-take_one(const struct conf *conf, const char *text, size_t size, int secret,
-    understand_fn *understand, decide_fn *decide, struct error *error)
+take_one(
+    struct intake *intake, const char *text, size_t size, struct error *error)
 {
-	struct intake all;
-	bool ok = open_intake(&all, conf, understand, decide, error);
-
-	all.secret = secret;
-	ok = ok && take_document(&all, text, size, 1, error) &&
-	    flush(&all, error);
-	return close_intake(&all, ok, error);
+	return take_document(intake, text, size, 1, error) &&
+	    flush(intake, error);
 }
 
 bool
-intake_text(const struct conf *conf, const char *text, size_t size,
-    understand_fn *understand, decide_fn *decide, struct error *error)
+intake_text(const struct conf *conf, const struct intake_rules *rules,
+    const char *text, size_t size, struct error *error)
 {
-	return take_one(conf, text, size, 0, understand, decide, error);
+	struct intake one;
+	bool ok = open_intake(&one, conf, rules, error) &&
+	    take_one(&one, text, size, error);
+
+	return close_intake(&one, ok, error);
+}
+
+static bool
+take_signed(struct intake *intake, const struct buf *body, int secret,
+    struct error *error)
+{
+	intake->secret = secret;
+	return take_one(intake, buf_string(body), body->size, error);
 }
 
 bool
-intake_signed(const struct conf *conf, const char *header, verify_fn *verify,
-    understand_fn *understand, decide_fn *decide, struct error *error)
+intake_signed(const struct conf *conf, const struct intake_rules *rules,
+    const char *header, struct error *error)
 {
 	struct buf body = BUF_INIT((size_t)conf->body_max);
+	struct intake one;
 	int which = 0;
 	bool ok;
 
 	ok = buf_read(&body, STDIN_FILENO, error) &&
-	    verify(conf, header, &body, &which, error) &&
-	    take_one(conf, buf_string(&body), body.size, which, understand,
-		decide, error);
+	    rules->verify(conf, header, &body, &which, error);
+	if (ok) {
+		ok = open_intake(&one, conf, rules, error) &&
+		    take_signed(&one, &body, which, error);
+		ok = close_intake(&one, ok, error);
+	}
 	buf_release(&body);
 	return ok;
+}
+
+static bool
+take_body(struct intake *intake, const struct buf *body, struct error *error)
+{
+	struct input input;
+
+	input_init_text(&input, buf_string(body), body->size,
+	    (size_t)intake->conf->body_max);
+	return take_all(intake, &input, error);
+}
+
+bool
+intake_body(const struct conf *conf, const struct intake_rules *rules,
+    const char *header, const struct buf *body, struct buf *lines, bool *due,
+    struct error *error)
+{
+	struct intake all;
+	int which = 0;
+	bool ok;
+
+	*due = false;
+	if (rules->verify != NULL &&
+	    !rules->verify(conf, header, body, &which, error))
+		return false;
+	ok = open_intake(&all, conf, rules, error);
+	all.lines = lines;
+	all.due = due;
+	ok = ok &&
+	    (rules->verify != NULL ? take_signed(&all, body, which, error)
+				   : take_body(&all, body, error));
+	return close_intake(&all, ok, error);
 }
 
 static void

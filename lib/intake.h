@@ -26,29 +26,49 @@ typedef bool understand_fn(
     struct event *, const char *text, size_t size, int64_t now, struct error *);
 
 /*
- * Take in all of standard input. True only if every document was; else the
- * error is the worst one's, and each was said on standard error already, so
- * its text is empty.
- */
-bool intake(const struct conf *, understand_fn *, decide_fn *, struct error *)
-    __attribute__((warn_unused_result));
-
-/* The same for one document that is at hand. */
-bool
-intake_text(const struct conf *, const char *text, size_t size, understand_fn *,
-    decide_fn *, struct error *) __attribute__((warn_unused_result));
-
-/*
- * The same for a document that its sender has signed: verify() looks at all of
- * standard input, to the byte, before anything reads it, and tells which of the
- * secrets fits, from 1. The result says which.
+ * Look at all of what came, to the byte, before anything reads it, and tell
+ * which of the secrets it is signed with, from 1.
  */
 typedef bool verify_fn(const struct conf *, const char *header,
     const struct buf *body, int *which, struct error *);
 
-bool intake_signed(const struct conf *, const char *header, verify_fn *,
-    understand_fn *, decide_fn *, struct error *)
+/* By which rules the documents of a sender are taken in; see rules.h. */
+struct intake_rules {
+	understand_fn *understand;
+	verify_fn *verify; /* of a sender who signs; else NULL */
+	decide_fn *decide;
+};
+
+/*
+ * Take in all of standard input, whoever it is from. True only if every
+ * document was; else the error is the worst one's, and each was said on
+ * standard error already, so its text is empty.
+ */
+bool intake(const struct conf *, const struct intake_rules *, struct error *)
     __attribute__((warn_unused_result));
+
+/* The same for one document that is at hand. */
+bool
+intake_text(const struct conf *, const struct intake_rules *, const char *text,
+    size_t size, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * The same for one document that is verified first, with the header that its
+ * signature came in. The result says which secret it was.
+ */
+bool intake_signed(const struct conf *, const struct intake_rules *,
+    const char *header, struct error *) __attribute__((warn_unused_result));
+
+/*
+ * The same for what came by HTTP, verified where the rules do that: one
+ * document, or, of a sender who does not sign, a batch. The lines of the
+ * result, as far as there is room for them, go into *lines, which is also good
+ * when not all went well; deliveries are not started, but *due says whether
+ * there are any to send.
+ */
+bool intake_body(const struct conf *, const struct intake_rules *,
+    const char *header, const struct buf *body, struct buf *lines, bool *due,
+    struct error *) __attribute__((warn_unused_result));
 
 /* The line for a document of which nothing is kept. To be freed. */
 char *intake_refused_line(const struct error *);

@@ -337,8 +337,8 @@ test_stripe() {
 	post_event
 	is "$code" 400 'signed, but no JSON'
 	wait_for 5 grep -q signature log/* ./*.log
-	ok "what commands say is in the server's log" \
-		grep -q 'automate-stripe-event: .*ignature' log/* ./*.log
+	ok "why is in the server's log" \
+		grep -q '/stripe-webhook: .*ignature' log/* ./*.log
 }
 
 test_doors() {

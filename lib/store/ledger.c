@@ -53,6 +53,29 @@ ledger_skipped(
 	return ledger->skipped[destination];
 }
 
+bool
+ledger_due(struct ledger *ledger, int64_t by, bool *due, struct error *error)
+{
+	const struct conf_destination *destinations =
+	    ledger->conf->destinations;
+	struct db_rows *rows;
+	int i;
+
+	*due = false;
+	for (i = 0; !*due && i < CONF_DESTINATIONS; i++) {
+		if (!destinations[i].configured)
+			continue;
+		rows = db_query(ledger->db,
+		    "SELECT 1 FROM deliveries WHERE state = 'queued' AND "
+		    "destination = $1 AND due_at <= $2 LIMIT 1",
+		    "ti", destinations[i].name, by);
+		*due = db_next(rows);
+		if (!db_done(rows, error))
+			return false;
+	}
+	return true;
+}
+
 static void
 note_skipped(struct ledger *ledger, const struct plan *plan)
 {

@@ -54,6 +54,10 @@ bool ledger_caused(const struct ledger *);
 /* Whether something would have gone there, were it configured. */
 bool ledger_skipped(const struct ledger *, enum conf_destination_index);
 
+/* Whether there is a delivery to send by then. */
+bool ledger_due(struct ledger *, int64_t by, bool *due, struct error *)
+    __attribute__((warn_unused_result));
+
 /* alerts_resolve() as a transaction of its own. */
 bool ledger_resolve(struct ledger *, const char *key, int64_t id,
     const char *by, int64_t now, struct alerts_end *, struct error *)

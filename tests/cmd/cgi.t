@@ -1,7 +1,7 @@
 #!/bin/sh
-# automate-cgi by itself, as a web server would run it: what each exit status
-# becomes, what its commands get to see, and what it does with a server that
-# leaves things out. Behind real servers: cgi-*.t.
+# automate-cgi by itself, as a web server would run it: what it makes of what it
+# takes in, and of a command's exit status; what commands get to see, and what it
+# does with a server that leaves things out. Behind real servers: cgi-*.t.
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/cgi.sh
 . "$TOP/tests/cgi.sh"
@@ -37,16 +37,20 @@ onboard() {
 	serve POST /onboarding-automation \
 		HTTP_AUTHORIZATION='Bearer onboarding-secret-1' "$@"
 }
+call() {
+	serve POST /trigger-ai-caller \
+		HTTP_AUTHORIZATION='Bearer onboarding-secret-1' "$@"
+}
 head_of() {
 	sed -n "/^$/q;s/^$1: //p" text
 }
 
 # Exit statuses.
-printf '{"id":"org_1"}' >body
+printf '{"id":"lead_1"}' >body
 while read -r ends wanted; do
-	command_ onboard 'cat >/dev/null' "echo '/etc/secret whsec_1' >&2" \
+	command_ call 'cat >/dev/null' "echo '/etc/secret whsec_1' >&2" \
 		"exit $ends"
-	onboard
+	call
 	is "$code" "$wanted" "exit status $ends is $wanted"
 	is "$status" 0 'which is no failure of the program'
 	unlike "$(cat answer)" 'whsec|/etc' 'and tells nothing of ours'
@@ -62,97 +66,126 @@ done <<-END
 	78 500
 	127 500
 END
-command_ onboard 'cat >/dev/null' 'exit 75'
-onboard
+command_ call 'cat >/dev/null' 'exit 75'
+call
 like "$(head_of Retry-After)" '^[0-9]+$' 'what is not now says when'
-command_ onboard 'kill -9 $$'
-onboard
+command_ call 'kill -9 $$'
+call
 is "$code" 503 'a command that was killed: not now'
-rm bin/automate-onboard
-onboard
+rm bin/automate-call
+call
 is "$code" 500 'a command that is missing'
-like "$(cat err)" 'cannot start automate-onboard: No such file' \
+like "$(cat err)" 'cannot start automate-call: No such file' \
 	'is named in the log'
 
-# Results.
-command_ onboard 'cat >seen.body; env >seen.env; echo "$*" >seen.arguments' \
+# A command's results.
+command_ call 'cat >seen.body; env >seen.env; echo "$*" >seen.arguments' \
 	'echo "{\"outcome\":\"recorded\",\"deliveries\":0}"'
-onboard
+call HTTP_PROXY=http://evil/ http_proxy=x HTTPS_PROXY=x all_proxy=x \
+	HTTP_COOKIE=x HTTP_STRIPE_SIGNATURE=t=1,v1=00
 is "$code $(cat answer)" \
 	'200 {"ok":true,"outcome":"recorded","deliveries":0}' \
 	'a result is the answer'
 is "$(sed -n 1p text)" 'Status: 200 OK' 'the status comes first'
 is "$(head_of Content-Length)" "$(wc -c <answer | tr -d ' ')" \
 	'the length is that of the answer'
-is "$(cat seen.body)" '{"id":"org_1"}' 'the command got the body'
+is "$(cat seen.body)" '{"id":"lead_1"}' 'the command got the body'
 is "$(cat seen.arguments)" --later 'and is to leave sending'
-command_ onboard 'cat >/dev/null' 'echo "{\"a\":1}"; echo "{\"a\":2}"'
-onboard
-is "$(cat answer)" '{"ok":true,"results":[{"a":1},{"a":2}]}' \
-	'of a batch: a list'
-command_ onboard 'cat >/dev/null' \
-	'echo "{\"outcome\":\"refused\",\"error\":\"no id\"}"; exit 65'
-onboard
-is "$code $(cat answer)" '400 {"error":"no id"}' \
-	'what was wrong with the body is told'
-command_ onboard 'cat >/dev/null; head -c 5000000 /dev/zero | tr "\0" x'
-onboard
-is "$code $(cat answer)" '200 {"ok":true}' 'too much of a result is left out'
-command_ onboard 'exec </dev/null' 'echo "{}"'
-head -c 1000000 /dev/zero >body
-onboard
-is "$code" 200 'a command need not read all of the body'
-printf x >body
-
-# Where a browser is sent.
-while read -r url wanted; do
-	command_ onboard 'cat >/dev/null' "echo '{\"redirect\":\"$url\"}'"
-	onboard HTTP_ACCEPT='text/html, */*;q=0.8'
-	is "$code" "$wanted" "redirect to $url"
-done <<-'END'
-	https://app.example.com/x?y=1 303
-	http://127.0.0.1:8080/x 303
-	http://localhost/x 303
-	http://[::1]:80/x 303
-	http://app.example.com/ 200
-	http://127.0.0.1.example.com/ 200
-	http://127.0.0.1@example.com/ 200
-	http://localhost.example.com/ 200
-	http://[::1].example.com/ 200
-	javascript:alert(1) 200
-	//example.com/ 200
-	https:///x 200
-END
-command_ onboard 'cat >/dev/null' \
-	"printf '%s' '{\"redirect\":\"https://a.example/\r\nX:1\"}'"
-onboard HTTP_ACCEPT=text/html
-is "$code" 200 'a redirect with a line break'
-command_ onboard 'cat >/dev/null' 'echo "{\"redirect\":\"https://a.example\"}"'
-onboard
-is "$code" 200 'a program is not sent anywhere'
-
-# What commands get to see of the environment.
-command_ stripe-event 'cat >/dev/null; env >seen.env; echo "{}"'
-serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE=t=1,v1=00 \
-	HTTP_X_RETELL_SIGNATURE=x HTTP_PROXY=http://evil/ http_proxy=x \
-	HTTPS_PROXY=x all_proxy=x HTTP_COOKIE=x HTTP_AUTHORIZATION=x
-is "$code" 200 'a request with all sorts of headers'
-is "$(grep '^HTTP' seen.env)" 'HTTP_STRIPE_SIGNATURE=t=1,v1=00' \
-	"the signature is all of the client's that is passed on"
+is "$(grep '^HTTP' seen.env)" '' "nothing of the client's is passed on"
 is "$(grep -ic proxy seen.env)" 0 'no proxy'
 like "$(cat seen.env)" '^PATH=.*/bin' 'there is a PATH'
 like "$(cat seen.env)" '^HOME=/' 'and a HOME'
 like "$(cat seen.env)" '^GATEWAY_INTERFACE=CGI/1.1' 'and who asks'
+command_ call 'cat >/dev/null' 'echo "{\"a\":1}"; echo "{\"a\":2}"'
+call
+is "$(cat answer)" '{"ok":true,"results":[{"a":1},{"a":2}]}' \
+	'of a batch: a list'
+command_ call 'cat >/dev/null' \
+	'echo "{\"outcome\":\"refused\",\"error\":\"no id\"}"; exit 65'
+call
+is "$code $(cat answer)" '400 {"error":"no id"}' \
+	'what was wrong with the body is told'
+command_ call 'cat >/dev/null; head -c 5000000 /dev/zero | tr "\0" x'
+call
+is "$code $(cat answer)" '200 {"ok":true}' 'too much of a result is left out'
+command_ call 'exec </dev/null' 'echo "{}"'
+head -c 1000000 /dev/zero >body
+call
+is "$code" 200 'a command need not read all of the body'
+
+# What is taken in without a command.
+printf '{"id":"org_1"}' >body
+onboard
+is "$code $(json answer '$.ok') $(json answer '$.outcome')" '200 1 recorded' \
+	'an organization'
+is "$(sql "SELECT id FROM organizations")" org_1 'is kept'
+onboard
+is "$code $(json answer '$.outcome')" '200 duplicate' 'again: known'
+printf '{"name":"no id"}' >body
+onboard
+is "$code $(json answer '$.error')" \
+	"400 $(sed -n 's/^automate-cgi: //p' err)" \
+	'what is wrong with one is told, and in the log'
+printf '{"id":' >body
+onboard
+is "$code" 400 'no JSON'
+printf '{"id":"org_2"}\n{"name":"no id"}\n{"id":"org_3"}\n' >body
+onboard
+is "$code $(json answer '$.results[0].outcome') $(json answer \
+	'$.results[1].outcome') $(json answer '$.results[2].outcome')" \
+	'400 recorded refused recorded' 'a batch goes on past a bad line'
+is "$(sql "SELECT count(*) FROM organizations")" 3 'and the rest of it is kept'
+awk 'BEGIN { for (i = 0; i < 10000; i++) printf "{\"id\":\"org_many%d\"}\n", i }' \
+	>body
+onboard
+is "$code $(sql "SELECT count(*) FROM organizations WHERE id LIKE 'org_many%'")" \
+	'200 10000' 'a batch of ten thousand'
+ok 'of whose results some are told' json answer '$.results[100].outcome'
+ok 'up to a megabyte' test "$(wc -c <answer)" -lt 1100000
+printf '{"title":"t"}' >body
+serve POST /retell-failure-alert HTTP_AUTHORIZATION='Bearer alert-secret-1'
+is "$code $(json answer '$.outcome')" '200 recorded' 'an alert'
+printf '{"event":"call_ended","call":{"call_id":"call_1"}}' >body
+serve POST /retell-webhook HTTP_X_RETELL_SIGNATURE="$(sign retell key_test <body)"
+is "$code $(json answer '$.outcome')" '200 recorded' 'a signed event of Retell'
+serve POST /retell-webhook HTTP_X_RETELL_SIGNATURE=v=1,d=00
+is "$code" 401 'a forged one is refused'
+like "$(cat err)" '^automate-cgi: /retell-webhook: .*Signature' \
+	'and said in the log'
+event evt_1
+cp event body
+printf ' ' >>body
+serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE="$signature"
+is "$code" 401 'a signature is over every byte'
+cp event body
+serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE="$signature"
+is "$code $(json answer '$.secret')" '200 2' 'which secret it was is said'
+like "$(serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE="$signature" \
+	AUTOMATE_CONFIG=/nowhere.yaml; cat text)" '^Status: 500' \
+	'without a configuration none is taken'
+
+# Where a browser is sent.
+printf '{"id":"org_1","name":"a\\r\\nX: 1"}' >body
+sed "s|^onboarding:|&\n  redirect_url: http://localhost/?n={organization_name}|" \
+	automate.yaml >to.yaml
+rm -f "$DB"*
+onboard HTTP_ACCEPT='text/html, */*;q=0.8' \
+	AUTOMATE_CONFIG="$SCRATCH/to.yaml"
+is "$code $(head_of Location)" '303 http://localhost/?n=a%0D%0AX%3A%201' \
+	'a browser is sent elsewhere, and no value out of its place'
+onboard AUTOMATE_CONFIG="$SCRATCH/to.yaml"
+is "$code" 200 'a program is not'
+sed "s|localhost|app.example.com|" to.yaml >away.yaml
+onboard HTTP_ACCEPT=text/html AUTOMATE_CONFIG="$SCRATCH/away.yaml"
+is "$code" 500 'nobody is sent to http elsewhere'
 
 # Signatures of webhooks are asked for before anything is run.
-rm -f seen.env
 serve POST /stripe-webhook
 is "$code" 401 'no signature'
 serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE=
 is "$code" 401 'an empty one'
 serve POST /stripe-webhook HTTP_STRIPE_SIGNATURE='t=1,v1=00, t=1,v1=00'
 is "$code" 401 'two, as servers join them'
-ok 'the command was not run' test ! -e seen.env
 
 # Secrets that are not set, and the ones that stand in.
 without() {
@@ -160,7 +193,6 @@ without() {
 	shift
 	serve "$@" AUTOMATE_CONFIG="$SCRATCH/without.yaml"
 }
-command_ alert 'cat >/dev/null; echo "{}"'
 command_ call 'cat >/dev/null; echo "{}"'
 command_ deliver ':'
 without cron GET /api/cron/deliver HTTP_AUTHORIZATION='Bearer '
@@ -171,6 +203,7 @@ is "$code" 401 'also for who has none'
 without onboarding POST /onboarding-automation HTTP_AUTHORIZATION='Bearer x'
 is "$code" 401 'no onboarding.secret: refused'
 like "$(cat err)" 'set onboarding\.secret' 'with the key to set'
+printf '{"title":"t"}' >body
 without alerts POST /retell-failure-alert \
 	HTTP_AUTHORIZATION='Bearer onboarding-secret-1'
 is "$code" 200 "without alerts.secret onboarding's is good"
@@ -180,7 +213,6 @@ like "$(cat text)" '^WWW-Authenticate: Bearer' 'how to ask is said'
 
 # Lengths. The body is longer than what is read of it.
 printf '{"id":"org_1"}trailing' >body
-command_ onboard 'cat >seen.body; echo "{}"'
 while read -r length wanted; do
 	onboard CONTENT_LENGTH="$length"
 	is "$code" "$wanted" "a Content-Length of \"$length\""
@@ -198,7 +230,8 @@ done <<-'END'
 	18446744073709551630 413
 	99999999999999999999999999 413
 END
-onboard CONTENT_LENGTH=14
+command_ call 'cat >seen.body; echo "{}"'
+call CONTENT_LENGTH=14
 is "$(cat seen.body)" '{"id":"org_1"}' 'no byte beyond the length is read'
 onboard CONTENT_LENGTH=
 is "$code" 400 'an empty length is none'
@@ -236,7 +269,7 @@ like "$(head -n 1 out)" '^Status: ' 'by a server arguments are not looked at'
 # A server that ignores SIGCHLD; a client that is gone.
 run perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' env -i \
 	AUTOMATE_CONFIG="$AUTOMATE_CONFIG" REQUEST_METHOD=POST \
-	PATH_INFO=/onboarding-automation CONTENT_LENGTH=14 \
+	PATH_INFO=/trigger-ai-caller CONTENT_LENGTH=14 \
 	HTTP_AUTHORIZATION='Bearer onboarding-secret-1' "$cgi" <body
 like "$(head -n 1 out)" '^Status: 200' 'SIGCHLD is ignored: the status is known'
 
