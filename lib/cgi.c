@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,15 +402,9 @@ clean_environment(void)
 static void
 complete_environment(void)
 {
-	const struct passwd *user;
-
 	setenv("GATEWAY_INTERFACE", "CGI/1.1", 0);
 	if (variable("PATH")[0] == '\0')
 		setenv("PATH", PATH_DEFAULT, 1);
-	if (variable("HOME")[0] == '\0') {
-		user = getpwuid(geteuid());
-		setenv("HOME", user != NULL ? user->pw_dir : "/", 1);
-	}
 }
 
 /*

@@ -28,6 +28,11 @@ strangers() {
 	grep -E " <$1" lines | grep -Ev "^($2) "
 }
 
+# shellcheck disable=SC2317 # called by ok
+fails() {
+	! "$@"
+}
+
 (list_includes) >lines || exit 1
 like "$(cat lines)" '^lib/store/ledger.c "store/ledger.h' \
 	'the include lines are read'
@@ -47,7 +52,29 @@ is "$(strangers 'nettle/' 'lib/base/(hmac|base64)\.c')" '' \
 	'only hmac and base64 know nettle'
 is "$(strangers 'yaml\.h' 'lib/base/conf[^ ]*')" '' 'only conf knows YAML'
 
-# What receives an event makes no request, so it brings none of net along.
+# What receives an event makes no request, so it brings none of net along; and
+# what verifies nothing no nettle. Symbols tell that of a static program too.
 is "$(grep -E '^lib/intake\.[ch] "(net/|send\.h)' lines)" '' \
 	'intake knows nothing of HTTP'
+# uses COMMAND PREFIX: whether it has symbols that begin so, there or elsewhere.
+uses() {
+	nm "$BUILD/$1" 2>/dev/null | grep -q " [A-Za-z] _*$2"
+}
+for receiving in alert cgi onboard retell-event stripe-event; do
+	ok "automate-$receiving does not load libcurl" \
+		sh -c "! ldd '$BUILD/automate-$receiving' 2>/dev/null |
+			grep libcurl"
+done
+if uses automate-deliver curl_easy && uses automate-stripe-event nettle_; then
+	for receiving in alert cgi onboard retell-event stripe-event; do
+		ok "automate-$receiving has nothing of libcurl" \
+			fails uses automate-$receiving curl_
+	done
+	for receiving in alert onboard; do
+		ok "automate-$receiving has nothing of nettle" \
+			fails uses automate-$receiving nettle_
+	done
+else
+	tap_pass 'symbols # SKIP no nm, or none are kept'
+fi
 done_testing
