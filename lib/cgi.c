@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "check.h"
 #include "child.h"
 #include "decide/signature.h"
 #include "prog.h"
@@ -542,15 +543,39 @@ start_command(struct cgi *cgi)
 }
 
 static bool
+look_at_cron(const struct conf *conf, bool *stopped, struct error *error)
+{
+	const char *command = NULL;
+	struct db *db = NULL;
+	bool ok = db_open(&db, conf, DB_READ, error) &&
+	    check_cron(db, conf, clock_now(), &command, error);
+
+	db_close(db);
+	*stopped = ok && command != NULL;
+	if (*stopped)
+		prog_say("cron stands still: %s ran before, and no more; see "
+			 "automate-check",
+		    command);
+	return ok;
+}
+
+/* A database that is not there yet is made by the first who has to write. */
+static bool
 tell_health(struct cgi *cgi)
 {
 	const char *path = cgi->conf.database_path;
+	const bool there = access(path, F_OK) == 0 || errno != ENOENT;
 	struct error error = {0};
+	bool stopped = false;
 
-	if (access(path, R_OK | W_OK) == -1 && errno != ENOENT) {
+	if (there && access(path, R_OK | W_OK) == -1) {
 		error_set(&error, ERROR_RETRY, "%s: %s", path, strerror(errno));
 		return refuse_error(cgi, &error);
 	}
+	if (there && !look_at_cron(&cgi->conf, &stopped, &error))
+		return refuse_error(cgi, &error);
+	if (stopped)
+		return refuse(cgi, 503, "cron stands still");
 	cgi->status = 200;
 	cgi->answer = json_object();
 	json_object_set_new(cgi->answer, "ok", json_true());

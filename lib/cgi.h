@@ -34,7 +34,7 @@ enum cgi_way {
 	CGI_TAKE, /* the body is taken in by the rules, here and now */
 	CGI_RUN, /* the body to the command; its result is the answer */
 	CGI_START, /* the command is started, and nobody waits for it */
-	CGI_HEALTH /* whether we could record anything */
+	CGI_HEALTH /* whether we could record anything, and cron runs */
 };
 
 struct cgi_route {

@@ -79,6 +79,13 @@ void check_configuration(struct check *);
 bool check_owner(struct check *); /* false: it is not ours to open */
 void check_machine(struct check *);
 void check_stored(struct check *);
+
+/*
+ * The job of cron that stands still, for who watches from outside: it is needed
+ * and has run before, but not for longer than it may. NULL: there is none.
+ */
+bool check_cron(struct db *, const struct conf *, int64_t now,
+    const char **command, struct error *) __attribute__((warn_unused_result));
 void check_flows(struct check *);
 
 #endif

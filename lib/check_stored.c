@@ -138,6 +138,7 @@ static const struct job {
     {"sweep", "automate-call --sweep", 300, 1800, CHECK_CALLS},
     {"digest", "automate-check --digest", CLOCK_DAY_S, 3LL * 3600, CHECK_EVERY},
 };
+#define JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
 /* Whether there is anything for it to do. */
 static bool
@@ -155,6 +156,19 @@ is_needed(const struct job *job, const struct conf *conf)
 	return true;
 }
 
+/* When it was seen last: to end, or if it never did, to begin. */
+static int64_t
+seen_at(const struct health_run *run)
+{
+	return run->last_ended_at != 0 ? run->last_ended_at : run->started_at;
+}
+
+static bool
+stands_still(const struct job *job, const struct health_run *run, int64_t now)
+{
+	return now - seen_at(run) > job->period_s + job->grace_s;
+}
+
 /* What it said last: not now, and some of a batch, are for alerts to tell. */
 static bool
 went_well(int64_t status)
@@ -169,8 +183,6 @@ say_job(struct check *check, const struct job *job, const char *name,
 {
 	const int64_t limit_s = job->period_s + job->grace_s;
 	const bool first = run->last_ended_at == 0;
-	const int64_t seen_at = first ? run->started_at : run->last_ended_at;
-	const int64_t silent_s = check->now - seen_at;
 	const bool killed =
 	    run->ended_at == 0 && check->now - run->started_at > limit_s;
 	char length[CLOCK_TEXT_MAX];
@@ -180,7 +192,7 @@ say_job(struct check *check, const struct job *job, const char *name,
 		    mem_format("begun %s ago, and never ended",
 			ago(length, check->now, run->started_at)),
 		    mem_format("run it by hand and see: %s", job->command));
-	else if (silent_s > limit_s)
+	else if (stands_still(job, run, check->now))
 		check_say(check, job->flows, CHECK_FAIL, name,
 		    mem_format("last ended %s ago",
 			ago(length, check->now, run->last_ended_at)),
@@ -195,8 +207,27 @@ say_job(struct check *check, const struct job *job, const char *name,
 	else
 		check_say(check, job->flows, CHECK_OK, name,
 		    mem_format("%s %s ago", first ? "begun" : "last ended",
-			ago(length, check->now, seen_at)),
+			ago(length, check->now, seen_at(run))),
 		    NULL);
+}
+
+bool
+check_cron(struct db *db, const struct conf *conf, int64_t now,
+    const char **command, struct error *error)
+{
+	struct health_run run;
+	size_t i;
+
+	*command = NULL;
+	for (i = 0; i < JOBS && *command == NULL; i++) {
+		if (!is_needed(&jobs[i], conf))
+			continue;
+		if (!health_run(db, jobs[i].run, &run, error))
+			return false;
+		if (run.known && stands_still(&jobs[i], &run, now))
+			*command = jobs[i].command;
+	}
+	return true;
 }
 
 static void
@@ -330,7 +361,7 @@ check_stored(struct check *check)
 
 	check_clock(check);
 	check_queue(check);
-	for (i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+	for (i = 0; i < JOBS; i++)
 		check_job(check, &jobs[i]);
 	for (i = 0; i < sizeof(senders) / sizeof(senders[0]); i++)
 		check_sender(check, &senders[i]);

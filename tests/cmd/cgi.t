@@ -258,11 +258,54 @@ is "$code" 405 'HEAD starts nothing'
 serve GET /healthz AUTOMATE_CONFIG=/nowhere.yaml
 is "$code" 500 'no configuration'
 unlike "$(cat answer)" nowhere 'and its path is not told'
+health_at() {
+	sed "s|^  path: .*|  path: $1|" automate.yaml >at.yaml
+	serve GET /healthz AUTOMATE_CONFIG="$SCRATCH/at.yaml"
+}
+health_at /dev/null/x
+is "$code" 503 'a database that cannot be had'
+health_at "$SCRATCH/none.db"
+is "$code" 200 'none yet is no fault'
+ok 'nor is one made' test ! -e none.db
+head -c 5000 /dev/zero | tr '\0' x >none.db
+health_at "$SCRATCH/none.db"
+is "$code" 500 'what is no database'
+
+# Cron is watched from here, and this from outside.
+clock() {
+	date -u -d "@$(($(date +%s) + $1))" +%Y-%m-%dT%H:%M:%SZ
+}
+sql 'SELECT command FROM runs' >runs
+is "$(cat runs)" '' 'cron never ran'
+serve GET /healthz AUTOMATE_NOW="$(clock 864000)"
+is "$code" 200 'of which nothing is known'
+sqlite3 "$DB" "INSERT INTO runs (command, started_at, ended_at, status)
+	VALUES ('deliver', strftime('%s') - 1, strftime('%s'), 0)"
+serve GET /healthz
+is "$code" 200 'cron ran just now'
+serve GET /healthz AUTOMATE_NOW="$(clock 600)"
+is "$code" 200 'ten minutes ago'
+serve GET /healthz AUTOMATE_NOW="$(clock 700)"
+is "$code $(cat answer)" '503 {"error":"cron stands still"}' 'too long ago'
+like "$(cat err)" 'automate-deliver' 'the log says which job'
+sqlite3 "$DB" "INSERT INTO runs (command, started_at, ended_at, status)
+	VALUES ('dunning', strftime('%s') - 9000, strftime('%s') - 9000, 0)"
+serve GET /healthz
+is "$code" 503 'of several jobs one is enough'
+sqlite3 "$DB" "INSERT INTO runs (command, started_at)
+	VALUES ('dunning', strftime('%s'))"
+serve GET /healthz
+is "$code" 503 'one that has only begun has not ended'
+sed '/^stripe:/,/webhook_secret/d' automate.yaml >no-stripe.yaml
+serve GET /healthz AUTOMATE_CONFIG="$SCRATCH/no-stripe.yaml"
+is "$code" 200 'a job that is not needed may stand still'
+sqlite3 "$DB" 'DELETE FROM runs'
 run env -i "$cgi"
 is_status 64 'without a request it says how it is used'
 run env -i "$cgi" --version
 like "$(cat out)" '^automate-cgi [0-9]' 'and its version'
-run env -i REQUEST_METHOD=GET PATH_INFO=/healthz "$cgi" --version
+run env -i AUTOMATE_CONFIG="$AUTOMATE_CONFIG" REQUEST_METHOD=GET \
+	PATH_INFO=/healthz "$cgi" --version
 like "$(head -n 1 out)" '^Status: ' 'by a server arguments are not looked at'
 
 # A server that ignores SIGCHLD; a client that is gone.
