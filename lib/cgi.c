@@ -27,7 +27,7 @@
 #define RUN_MAX_S 60
 #define RETRY_AFTER_S "10"
 #define STARTING "-starting" /* of the lock, behind the database's path */
-#define GATHER_NS 100000000 /* so long deliveries wait for more of them */
+#define GATHER_NS 250000000 /* so long deliveries wait for more of them */
 
 struct cgi {
 	const struct cgi_route *route;
