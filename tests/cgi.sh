@@ -488,10 +488,37 @@ test_slow_receiver() {
 		-H "$(bearer onboarding-secret-1)" --max-time 10
 	is "$code" 200 'a receiver takes 20 s: the answer does not wait'
 	ok 'and the delivery is under way' wait_for 10 sending
+	ok 'it comes within 0.2 s, if the machine is not kept from it' \
+		quick_answer
 	event evt_meanwhile
 	post_event --max-time 10
 	is "$code" 200 'nor does the next request'
 	script ''
+}
+
+# Of some answers one may be as quick as all are where nothing else goes on, and
+# no sanitizer looks on.
+quick_answer() {
+	cgi_limit=0.2
+	[ -z "${SAN:-}" ] || cgi_limit=2
+	cgi_try=0
+	while [ $cgi_try -lt 30 ]; do
+		cgi_try=$((cgi_try + 1))
+		set -- "$(curl -s -o answer -w '%{http_code} %{time_total}' \
+			--max-time 10 -d "{\"id\":\"org_slow_$cgi_try\",\"owner_email\":\"s@example.com\"}" \
+			-H "$(bearer onboarding-secret-1)" \
+			"$CGI/onboarding-automation")"
+		echo "$1"
+		case $1 in
+		200\ *) ;;
+		*) return 1 ;;
+		esac
+		if awk "BEGIN { exit !(${1#* } < $cgi_limit) }"; then
+			sending
+			return
+		fi
+	done
+	return 1
 }
 
 sending() {
