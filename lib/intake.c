@@ -29,7 +29,8 @@ struct intake {
 	bool *due; /* deliveries: told there; NULL: have them sent */
 	size_t group, total;
 	int64_t group_since_ms;
-	char *event_id; /* of the only one, or NULL */
+	bool recorded; /* any of them, now or before */
+	char *event_id; /* of the first, if it is recorded */
 	struct error worst;
 };
 
@@ -113,8 +114,10 @@ take_document(struct intake *intake, const char *text, size_t size,
 			note_error(intake, error);
 			line = intake_refused_line(error);
 		}
-	} else if (intake->total == 0) {
-		intake->event_id = mem_copy(event.id);
+	} else {
+		intake->recorded = true;
+		if (intake->total == 0)
+			intake->event_id = mem_copy(event.id);
 	}
 	if (line != NULL)
 		add_line(intake, line);
@@ -226,7 +229,7 @@ close_intake(struct intake *intake, bool ok, struct error *error)
 		tell_due(intake);
 	ledger_close(intake->ledger);
 	buf_release(&intake->output);
-	if (ok && intake->due == NULL && intake->event_id != NULL)
+	if (ok && intake->due == NULL && intake->recorded)
 		intake_deliver(event_id);
 	free(intake->event_id);
 	if (ok && intake->worst.kind != ERROR_NONE)

@@ -46,6 +46,11 @@ run automate-onboard --later <in
 is_status 65 'a batch with a bad line: the worst status'
 is "$(sql "SELECT count(*) FROM organizations WHERE id IN ('o1','o2')")" 2 \
 	'and the good lines are kept'
+printf '{"name":"no id"}\n{"id":"o3","owner_email":"a@b.example"}\n' >in
+elsewhere first.db run automate-onboard <in
+is_status 65 'a batch whose first line is bad'
+is "$(sqlite3 first.db 'SELECT count(*) FROM runs')" 1 \
+	'and what is due of the others is sent'
 printf '{"type":"UPDATE","table":"organizations","record":{"id":"z"},"old_record":{"id":"z"}}' >in
 run automate-onboard --later <in
 is_status 0 'an UPDATE is ignored'
