@@ -230,6 +230,31 @@ install_prism() {
 	[ -x "$PRISM" ]
 }
 
+# need_npm FOLDER PACKAGE@VERSION...: packages of npm in that folder of the build
+# folder, named by $npm, installed there once; all is skipped where there is no
+# node, no npm or no registry.
+need_npm() {
+	npm=$BUILD/$1
+	shift
+	for tap_program in node npm; do
+		command -v "$tap_program" >/dev/null || skip_all "no $tap_program"
+	done
+	if ! npm_has "$@"; then
+		mkdir -p "$npm"
+		HOME=$tap_home npm install --no-save --no-package-lock 			--ignore-scripts --no-audit --no-fund 			--no-update-notifier --fetch-retries=0 			--fetch-timeout=30000 --cache "$npm/cache" 			--prefix "$npm" "$@" >npm.log 2>&1
+		rm -rf "$npm/cache"
+	fi
+	npm_has "$@" || skip_all "npm cannot install $*"
+}
+
+npm_has() {
+	for tap_package; do
+		grep -qs "\"version\": *\"${tap_package##*@}\"" \
+			"$npm/node_modules/${tap_package%@*}/package.json" ||
+			return 1
+	done
+}
+
 # A billing meter (tests/meter.c): its address in $METER, and where stripe-get
 # asks. Options are passed on.
 start_meter() {
