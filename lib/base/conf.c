@@ -211,6 +211,8 @@ const struct conf_key conf_keys[] = {
 	{"usage.look_back", "how many days the first runs count",
 	    &conf_seconds, AT(usage_look_back_s),
 	    .fallback = "3d", .least = CLOCK_DAY_S, .most = 34 * CLOCK_DAY_S},
+	{"usage.since", "the first day whose usage we report",
+	    &conf_day, AT(usage_since)},
 	{"usage.settle", "when to believe Stripe's sums",
 	    &conf_seconds, AT(usage_settle_s),
 	    .fallback = "6h", .least = 0, .most = 7 * CLOCK_DAY_S},

@@ -121,6 +121,7 @@ struct conf {
 
 	int64_t usage_count; /* enum conf_count */
 	int64_t usage_look_back_s; /* whole days */
+	int64_t usage_since; /* what was before is another's; 0: nothing was */
 	int64_t usage_settle_s; /* before Stripe's sums are believed */
 	bool usage_compare_retell;
 

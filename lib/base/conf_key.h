@@ -84,6 +84,7 @@ extern const struct conf_type conf_flag; /* the field is a bool */
 extern const struct conf_type conf_provider; /* an enum conf_dialect */
 extern const struct conf_type conf_choice; /* the field is an int64_t: which */
 extern const struct conf_type conf_hours; /* 22:00-07:00 */
+extern const struct conf_type conf_day; /* 2026-11-28; its 00:00 UTC, or 0 */
 
 /*
  * Read a value that is not empty, whatever its source. ERROR_CONF, naming the

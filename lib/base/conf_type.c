@@ -513,6 +513,32 @@ print_hours(const struct conf *conf, const struct conf_key *key, FILE *file)
 		    until / 60, until % 60);
 }
 
+static bool
+read_day(struct conf *conf, const struct conf_key *key, const char *value,
+    struct error *error)
+{
+	char moment[CLOCK_TEXT_MAX];
+
+	if (looks_like(value, "2026-11-28")) {
+		snprintf(moment, sizeof(moment), "%sT00:00:00Z", value);
+		if (clock_parse(conf_field(conf, key), moment, NULL))
+			return true;
+	}
+	return must(key, error, "a day such as 2026-11-28");
+}
+
+static void
+print_day(const struct conf *conf, const struct conf_key *key, FILE *file)
+{
+	const int64_t *day_at = conf_field(conf, key);
+	char text[CLOCK_TEXT_MAX];
+
+	if (*day_at == 0)
+		fputs("(not set)", file);
+	else
+		fprintf(file, "%.10s", clock_format(text, *day_at));
+}
+
 /* The word of that number, from 1, and its size; NULL: there is none. */
 static const char *
 nth_word(const char *words, int64_t number, size_t *size)
@@ -595,6 +621,7 @@ const struct conf_type conf_provider = {
 const struct conf_type conf_choice = {
     .read = read_choice, .print = print_choice};
 const struct conf_type conf_hours = {.read = read_hours, .print = print_hours};
+const struct conf_type conf_day = {.read = read_day, .print = print_day};
 
 bool
 conf_read_value(struct conf *conf, const struct conf_key *key,

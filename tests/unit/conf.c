@@ -428,6 +428,12 @@ static const struct {
     {"alerts:\n  quiet_hours: 22:00-24:00\n",
 	AT_LINE("2") "alerts.quiet_hours (when only the critical is told) "
 		     "must be hours such as 22:00-07:00"},
+    {"usage:\n  since: 2026-02-30\n",
+	AT_LINE("2") "usage.since (the first day whose usage we report) must "
+		     "be a day such as 2026-11-28"},
+    {"usage:\n  since: 2026-11-28T00:00:00Z\n",
+	AT_LINE("2") "usage.since (the first day whose usage we report) must "
+		     "be a day such as 2026-11-28"},
     {"alerts:\n  quiet_hours: 22-7\n",
 	AT_LINE("2") "alerts.quiet_hours (when only the critical is told) "
 		     "must be hours such as 22:00-07:00"},
@@ -553,6 +559,8 @@ static const struct {
     {"alerts: {quiet_hours: 22:30-07:05}\n", "alerts.quiet_hours",
 	"22:30-07:05"},
     {"alerts: {quiet_hours: 07:00-07:00}\n", "alerts.quiet_hours", "(not set)"},
+    {"usage: {since: 2026-11-28}\n", "usage.since", "2026-11-28"},
+    {"usage: {look_back: 1d}\n", "usage.since", "(not set)"},
 
     /* Variables. */
     {"business: {name: \"a ${TEST_SET} b\"}\n", "business.name", "a ${x} b"},
