@@ -230,6 +230,11 @@ read_day(
 		return error_set(error, ERROR_DATA,
 		    "--%s: Stripe takes no usage of more than %d days ago",
 		    option, USAGE_DAYS_MAX);
+	if (*day_at < work.conf.usage_since)
+		return error_set(error, ERROR_DATA,
+		    "--%s: that is before usage.since, and so another "
+		    "system's",
+		    option);
 	return true;
 }
 
@@ -292,15 +297,28 @@ end_run(bool ok, struct error *error)
 	return ok && ended;
 }
 
+/* What another system has reported is not ours. */
+static void
+leave_others(struct usage_span *span)
+{
+	*span = usage_from(*span, work.conf.usage_since);
+	if (span->from == span->until)
+		prog_note("there is nothing to report before usage.since");
+}
+
 static bool
 reconcile(struct error *error)
 {
 	struct night_scope scope = {.only = options.only,
 	    .running = options.today,
 	    .again = options.day != NULL || options.since != NULL};
-	bool ok = choose_days(&scope.span, error) &&
-	    night_pass(work.db, &work.conf, &scope, &watch, work.now,
-		&work.count, error);
+	bool ok = choose_days(&scope.span, error);
+
+	if (ok) {
+		leave_others(&scope.span);
+		ok = night_pass(work.db, &work.conf, &scope, &watch, work.now,
+		    &work.count, error);
+	}
 
 	if (work.count.whole)
 		print_totals();

@@ -49,6 +49,14 @@ usage_running(int64_t now, bool is_yesterday_closed)
 	    today + CLOCK_DAY_S};
 }
 
+struct usage_span
+usage_from(struct usage_span span, int64_t day_at)
+{
+	span.from = larger(span.from, day_at);
+	span.until = larger(span.from, span.until);
+	return span;
+}
+
 bool
 usage_is_billed(const char *status, int64_t status_at, int64_t day_at)
 {

@@ -27,14 +27,16 @@ struct usage_span {
 
 /*
  * The closed days of a nightly run: as far back as it may look, or to the
- * first day ever counted (0: none), since calls may come late to any of them;
- * never before that what another system has reported.
+ * first day ever counted (0: none), since calls may come late to any of them.
  */
 struct usage_span
 usage_nightly(int64_t now, int64_t look_back_s, int64_t first_counted);
 
 /* Today's; yesterday's too, as long as that is not closed. */
 struct usage_span usage_running(int64_t now, bool is_yesterday_closed);
+
+/* Those of them that are not before that day, which may be none. */
+struct usage_span usage_from(struct usage_span, int64_t day_at);
 
 /*
  * Whether an organization's calls of a day are reported: it is trialing, active

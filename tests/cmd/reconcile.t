@@ -302,6 +302,27 @@ is_status 65 'a day too long ago'
 run automate-reconcile --today --day 2026-12-01
 is_status 64 'one or the other'
 
+# Moving over: what was before a day, another system has reported.
+printf 'usage:\n  since: 2026-12-12\n' | cat automate.yaml - >since.yaml
+calls org_5 4 '2026-12-11 12:00:00'
+calls org_5 5 '2026-12-12 00:00:00'
+night 2026-12-12T00:10:00Z --today -c since.yaml
+is_status 0 'a first run after midnight'
+is "$(at_meter cus_5 2026-12-11) $(at_meter cus_5 2026-12-12)" '0 5' \
+	'reports from that day on'
+night 2026-12-12T02:00:00Z -c since.yaml
+is "$(totals days) $(at_meter cus_5 2026-12-11)" '0 0' \
+	'at night there is nothing yet'
+like "$(cat err)" 'nothing to report before usage\.since' 'which is said'
+night 2026-12-13T02:00:00Z -c since.yaml
+is "$(totals days) $(totals reported) $(at_meter cus_5 2026-12-11)" '1 0 0' \
+	'and then that day alone'
+run automate-reconcile -c since.yaml --now 2026-12-12T02:00:00Z --day 2026-12-11
+is_status 65 'an earlier one is not ours'
+like "$(cat err)" 'before usage\.since' 'and the reason is said'
+sqlite3 "$DB" "DELETE FROM calls WHERE organization_id = 'org_5' AND
+    placed_at = unixepoch('2026-12-11 12:00:00')"
+
 # Only what was answered, with another configuration.
 sed 's/^billing:/&\n  count: connected/' automate.yaml >connected.yaml
 calls org_1 5 '2026-12-12 12:00:00'

@@ -43,6 +43,15 @@ test_days(void)
 	    "the running total: today, and yesterday until that is closed");
 	span = usage_running(TWO, true);
 	ok(span.from == TODAY && span.until == TODAY + DAY, "then today alone");
+	span = usage_from(usage_running(TWO, false), TODAY);
+	ok(span.from == TODAY && span.until == TODAY + DAY,
+	    "what was before is another's");
+	span = usage_from(usage_nightly(TWO, 3 * DAY, 0), TODAY - DAY);
+	ok(span.from == TODAY - DAY && span.until == TODAY, "at night as well");
+	span = usage_from(usage_nightly(TWO, 3 * DAY, 0), 0);
+	ok(span.from == TODAY - 3 * DAY, "or nothing is");
+	span = usage_from(usage_nightly(TWO, 3 * DAY, 0), TODAY + 2 * DAY);
+	ok(span.from == span.until, "or all that there is");
 }
 
 static void
