@@ -331,16 +331,6 @@ count_alert(void *context, const struct history_alert *alert)
 	++*(int64_t *)context;
 }
 
-static const char *
-login(void)
-{
-	const char *name = getenv("LOGNAME");
-
-	if (name == NULL || name[0] == '\0')
-		name = getlogin();
-	return name != NULL ? name : "automate-log";
-}
-
 static bool
 acknowledge(struct db *db, const char *text, struct error *error)
 {
@@ -354,7 +344,7 @@ acknowledge(struct db *db, const char *text, struct error *error)
 	}
 	if (!find(db, text, count_alert, error) ||
 	    !parse_id(text, &id, error) ||
-	    !history_acknowledge(db, id, login(), now,
+	    !history_acknowledge(db, id, prog_user(), now,
 		ack_length != NULL ? now + length_s : 0, &changed, error))
 		return false;
 	if (!changed)
@@ -374,7 +364,8 @@ resolve(struct db *db, const struct conf *conf, const char *text,
 	ok = find(db, text, count_alert, error) && parse_id(text, &id, error) &&
 	    ledger_open(
 		&ledger, conf, prog.dry_run ? DB_REHEARSE : DB_WRITE, error) &&
-	    ledger_resolve(ledger, NULL, id, login(), clock_now(), &end, error);
+	    ledger_resolve(
+		ledger, NULL, id, prog_user(), clock_now(), &end, error);
 	ledger_close(ledger);
 	if (ok && end.id == 0)
 		prog_note("alert %s is resolved already", text);

@@ -144,6 +144,16 @@ say(const char *format, va_list arguments)
 	fprintf(stderr, "%s: %s\n", prog.name, line);
 }
 
+const char *
+prog_user(void)
+{
+	const char *name = getenv("LOGNAME");
+
+	if (name == NULL || name[0] == '\0')
+		name = getlogin();
+	return name != NULL ? name : prog.name;
+}
+
 void
 prog_say(const char *format, ...)
 {

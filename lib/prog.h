@@ -70,6 +70,9 @@ prog_ready(struct conf *, struct error *) __attribute__((warn_unused_result));
 bool prog_unique(char unique[PROG_UNIQUE_SIZE], struct error *)
     __attribute__((warn_unused_result));
 
+/* Who has run it, by login name; the command itself where nobody has. */
+const char *prog_user(void);
+
 /* One line "NAME: …" on standard error; prog_note() not with -q. */
 void prog_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void prog_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
