@@ -27,11 +27,12 @@ enum {
 	OPTION_SINCE,
 	OPTION_ORGANIZATION,
 	OPTION_TODAY,
-	OPTION_APPLY
+	OPTION_APPLY,
+	OPTION_ACCEPT
 };
 
 static struct {
-	const char *day, *since, *only, *apply;
+	const char *day, *since, *only, *apply, *accept;
 	bool today;
 } options;
 
@@ -43,6 +44,13 @@ static struct {
 	int64_t now;
 	bool table, terminal;
 } work;
+
+/* Whether it is about drifts by their numbers, not about days. */
+static bool
+is_by_hand(void)
+{
+	return options.apply != NULL || options.accept != NULL;
+}
 
 /* The date of a day into a buffer of CLOCK_TEXT_MAX, which is returned. */
 static char *
@@ -56,19 +64,6 @@ date_of(char *text, int64_t day_at)
  * What is printed, after it is kept: a line for each organization's day that
  * something was done about.
  */
-
-static bool
-is_compared(const struct usage_row *row)
-{
-	return row->cause != NULL || row->verdict == USAGE_DRIFT;
-}
-
-static int64_t
-drift_of(const struct usage_row *row)
-{
-	return (row->state.customer_known ? row->state.stripe : 0) -
-	    (row->counted < row->sent ? row->counted : row->sent);
-}
 
 static void
 print_json(const struct usage_row *row, bool compared)
@@ -86,10 +81,11 @@ print_json(const struct usage_row *row, bool compared)
 	else
 		json_put(line, "confirmed", NULL);
 	if (compared)
-		json_put_number(
-		    line, "drift", is_compared(row) ? drift_of(row) : 0);
+		json_put_number(line, "drift", usage_difference(&row->state));
 	else
 		json_put(line, "drift", NULL);
+	if (compared && row->state.accepted != 0)
+		json_put_number(line, "accepted", row->state.accepted);
 	if (row->cause != NULL) {
 		json_put(line, "cause", row->cause);
 		json_put_number(line, "id", row->drift_id);
@@ -123,14 +119,15 @@ print_table(const struct usage_row *row, bool compared)
 	if (!compared)
 		printf("%9s  -\n", "-");
 	else if (row->cause == NULL)
-		printf("%9" PRId64 "  0\n", row->state.stripe);
+		printf("%9" PRId64 "  0%s\n", row->state.stripe,
+		    row->state.accepted != 0 ? " as accepted" : "");
 	else if (row->state.customer_known)
 		printf("%9" PRId64 "  %+" PRId64 " %s (%" PRId64 ")\n",
-		    row->state.stripe, drift_of(row), row->cause,
-		    row->drift_id);
+		    row->state.stripe, usage_difference(&row->state),
+		    row->cause, row->drift_id);
 	else
 		printf("%9s  %+" PRId64 " %s (%" PRId64 ")\n", "-",
-		    drift_of(row), row->cause, row->drift_id);
+		    usage_difference(&row->state), row->cause, row->drift_id);
 }
 
 static void
@@ -273,8 +270,7 @@ static void
 tell_watcher(enum ping what)
 {
 	if (prog.dry_run || options.today || options.day != NULL ||
-	    options.since != NULL || options.only != NULL ||
-	    options.apply != NULL)
+	    options.since != NULL || options.only != NULL || is_by_hand())
 		return;
 	if (!ping(work.conf.ping_reconcile_url, what))
 		prog_note("cron.ping_reconcile does not answer");
@@ -353,13 +349,23 @@ apply(struct error *error)
 }
 
 static bool
+accept(struct error *error)
+{
+	int64_t id;
+
+	return read_drift("accept", options.accept, &id, error) &&
+	    night_accept(work.db, &work.conf, id, prog_user(), &watch, work.now,
+		&work.count, error);
+}
+
+static bool
 run(struct error *error)
 {
 	switch (run_begin(&work.run, &work.conf, prog.dry_run ? NULL : work.db,
 	    options.today ? "reconcile-today" : "reconcile", work.now, error)) {
 	case RUN_BEGUN: break;
 	case RUN_ELSEWHERE:
-		if (options.apply != NULL)
+		if (is_by_hand())
 			return error_set(error, ERROR_RETRY,
 			    "another automate-reconcile is at work");
 		prog_note("another one is at work");
@@ -367,8 +373,10 @@ run(struct error *error)
 	case RUN_FAILED: return false;
 	}
 	tell_watcher(PING_START);
-	return end_run(
-	    options.apply != NULL ? apply(error) : reconcile(error), error);
+	return end_run(options.apply != NULL ? apply(error)
+		: options.accept != NULL     ? accept(error)
+					     : reconcile(error),
+	    error);
 }
 
 int
@@ -379,14 +387,15 @@ main(int argc, char *argv[])
 	    {"since", required_argument, NULL, OPTION_SINCE},
 	    {"organization", required_argument, NULL, OPTION_ORGANIZATION},
 	    {"today", no_argument, NULL, OPTION_TODAY},
-	    {"apply", required_argument, NULL, OPTION_APPLY}, {0}};
+	    {"apply", required_argument, NULL, OPTION_APPLY},
+	    {"accept", required_argument, NULL, OPTION_ACCEPT}, {0}};
 	struct error error = {0};
 	bool ok;
 	int ch;
 
 	prog_start("automate-reconcile",
 	    "[options] [--day day | --since day | --today] [--organization "
-	    "id] | --apply drift",
+	    "id] | --apply drift | --accept drift",
 	    argv);
 	while ((ch = prog_getopt(argc, argv, "", known)) != -1)
 		switch (ch) {
@@ -395,13 +404,14 @@ main(int argc, char *argv[])
 		case OPTION_ORGANIZATION: options.only = optarg; break;
 		case OPTION_TODAY: options.today = true; break;
 		case OPTION_APPLY: options.apply = optarg; break;
+		case OPTION_ACCEPT: options.accept = optarg; break;
 		default: prog_usage();
 		}
 	if (optind < argc ||
 	    (options.day != NULL) + (options.since != NULL) + options.today +
-		    (options.apply != NULL) >
+		    (options.apply != NULL) + (options.accept != NULL) >
 		1 ||
-	    (options.apply != NULL && options.only != NULL))
+	    (is_by_hand() && options.only != NULL))
 		prog_usage();
 
 	ok = prog_ready(&work.conf, &error);

@@ -44,6 +44,7 @@ struct night {
 	const struct night_watch *watch;
 	struct night_count *count;
 	int64_t now;
+	const char *who; /* accepts */
 
 	struct sums *sums;
 	struct usage_meter meter;
@@ -116,23 +117,38 @@ add_unbilled(struct tally *tally, const struct usage_row *row)
 	free(text);
 }
 
+/* What to type next. */
+static char *
+advice_for(const struct usage_row *row)
+{
+	char *command =
+		 usage_command(row->cause, row->drift_id, row->organization_id),
+	     *advice;
+
+	if (!usage_is_lasting(row->cause))
+		return command;
+	advice = mem_format("%s; if it may stay so, automate-reconcile "
+			    "--accept %" PRId64,
+	    command, row->drift_id);
+	free(command);
+	return advice;
+}
+
 static void
 add_drift(struct tally *tally, const struct usage_row *row)
 {
-	char date[CLOCK_TEXT_MAX], *text,
-	    stripe[24] = "no such customer",
-	    *command =
-		usage_command(row->cause, row->drift_id, row->organization_id);
+	char date[CLOCK_TEXT_MAX], *text, stripe[24] = "no such customer",
+					  *advice = advice_for(row);
 
 	if (row->state.customer_known)
 		snprintf(stripe, sizeof(stripe), "%" PRId64, row->state.stripe);
 	text = mem_format("%" PRId64 ": %.60s on %s: %" PRId64
 			  " counted, %" PRId64 " sent, at Stripe %s: %s; %s",
 	    row->drift_id, row->organization_id, date_of(date, row->day_at),
-	    row->counted, row->sent, stripe, usage_words(row->cause), command);
+	    row->counted, row->sent, stripe, usage_words(row->cause), advice);
 	add_example(tally, row->organization_id, text);
 	free(text);
-	free(command);
+	free(advice);
 }
 
 /* The message is taken. */
@@ -183,11 +199,12 @@ tell_unbilled(const struct night *night, const char *kind,
 
 /* Over when none is left: one that was mended may be waiting to be seen. */
 static bool
-end_drifts(const struct night *night, struct error *error)
+end_drifts(const struct night *night, const struct usage_span *span,
+    struct error *error)
 {
 	int64_t open;
 
-	return usage_drifts(night->db, &night->scope->span, &open, error) &&
+	return usage_drifts(night->db, span, &open, error) &&
 	    (open > 0 || over(night, "usage.drift", error));
 }
 
@@ -199,7 +216,7 @@ tell_drifts(const struct night *night, struct error *error)
 
 	if (night->count->drifts == 0)
 		return scope->running || scope->only != NULL ||
-		    end_drifts(night, error);
+		    end_drifts(night, &scope->span, error);
 	if (!usage_has_meter_errors(night->db, &meter_errors, error))
 		return false;
 	return raise(night, "usage.drift", NULL,
@@ -262,11 +279,6 @@ check_settings(const struct conf *conf, struct error *error)
 static bool
 open_meter(struct night *night, struct error *error)
 {
-	if (prog.dry_run) {
-		night->meter = (struct usage_meter){mem_copy("ai_calls"),
-		    mem_copy("stripe_customer_id"), mem_copy("value")};
-		return true;
-	}
 	if (!check_settings(night->conf, error))
 		return false;
 	if (sums_open(&night->sums, night->conf, &night->meter, error))
@@ -274,6 +286,15 @@ open_meter(struct night *night, struct error *error)
 	tell_stop(night, error);
 	error->text[0] = '\0'; /* said */
 	return false;
+}
+
+/* Nobody is asked in a rehearsal. */
+static bool
+imagine_meter(struct night *night)
+{
+	night->meter = (struct usage_meter){mem_copy("ai_calls"),
+	    mem_copy("stripe_customer_id"), mem_copy("value")};
+	return true;
 }
 
 /*
@@ -739,8 +760,10 @@ finish(struct night *night, struct error *error)
 }
 
 /*
- * Mending one drift.
+ * One drift: its sum is read again, then it is mended or accepted.
  */
+
+typedef bool drift_fn(struct night *, struct usage_row *, struct error *);
 
 static bool
 read_sum(struct night *night, struct usage_row *row, struct error *error)
@@ -762,29 +785,18 @@ read_sum(struct night *night, struct usage_row *row, struct error *error)
 static bool
 refuse(const struct usage_row *row, struct error *error)
 {
-	char *command =
-	    usage_command(row->cause, row->drift_id, row->organization_id);
+	char *advice = advice_for(row);
 
 	error_set(error, ERROR_DATA,
 	    "drift %" PRId64 " is not mended by sending again: %s; see %s",
-	    row->drift_id, usage_words(row->cause), command);
-	free(command);
+	    row->drift_id, usage_words(row->cause), advice);
+	free(advice);
 	return false;
 }
 
 static bool
 mend(struct night *night, struct usage_row *row, struct error *error)
 {
-	struct usage_row *const rows[] = {row};
-
-	if (!usage_settle(night->db, rows, 1, night->now,
-		night->conf->usage_settle_s, error))
-		return false;
-	if (row->verdict == USAGE_WAIT)
-		return error_set(error, ERROR_RETRY,
-		    "drift %" PRId64 ": it was sent too lately to be seen at "
-		    "Stripe; try again after usage.settle",
-		    row->drift_id);
 	if (row->verdict == USAGE_DRIFT && !usage_is_mendable(row->cause))
 		return refuse(row, error);
 	if (row->verdict == USAGE_DRIFT &&
@@ -793,12 +805,56 @@ mend(struct night *night, struct usage_row *row, struct error *error)
 		return false;
 	night->count->events += row->reported > 0;
 	night->count->reported += row->reported;
-	show(night, row, true);
 	return true;
 }
 
 static bool
-mend_one(struct night *night, int64_t id, struct error *error)
+is_as_told(const struct usage_row *row)
+{
+	return row->counted == row->told_counted &&
+	    row->sent == row->told_sent &&
+	    row->state.stripe == row->told_stripe;
+}
+
+static bool
+accept(struct night *night, struct usage_row *row, struct error *error)
+{
+	if (row->verdict != USAGE_DRIFT)
+		return true;
+	if (!usage_is_acceptable(row->cause))
+		return error_set(error, ERROR_DATA,
+		    "drift %" PRId64 " is none to be accepted: %s",
+		    row->drift_id, usage_words(row->cause));
+	if (!is_as_told(row))
+		return error_set(error, ERROR_DATA,
+		    "drift %" PRId64 " is another by now: %" PRId64
+		    " counted, %" PRId64 " sent, at Stripe %" PRId64
+		    "; the same again accepts that",
+		    row->drift_id, row->counted, row->sent, row->state.stripe);
+	return usage_accept(night->db, row, night->who, night->now, error);
+}
+
+/* What Stripe says now of the drift, which may be over with that. */
+static bool
+look_again(struct night *night, struct usage_row *row, struct error *error)
+{
+	struct usage_row *const rows[] = {row};
+
+	if (!read_sum(night, row, error) ||
+	    !usage_settle(night->db, rows, 1, night->now,
+		night->conf->usage_settle_s, error))
+		return false;
+	if (row->verdict != USAGE_WAIT)
+		return true;
+	return error_set(error, ERROR_RETRY,
+	    "drift %" PRId64 ": it was sent too lately to be seen at Stripe; "
+	    "try again after usage.settle",
+	    row->drift_id);
+}
+
+static bool
+take_drift(
+    struct night *night, int64_t id, drift_fn *treat, struct error *error)
 {
 	struct usage_row row = {0};
 	bool found = false, ok;
@@ -809,7 +865,9 @@ mend_one(struct night *night, int64_t id, struct error *error)
 		    "no open drift %" PRId64 "; see automate-log list --kind "
 		    "usage.drift",
 		    id);
-	ok = ok && read_sum(night, &row, error) && mend(night, &row, error);
+	ok = ok && look_again(night, &row, error) && treat(night, &row, error);
+	if (ok)
+		show(night, &row, true);
 	free(row.organization_id);
 	free(row.customer_id);
 	return ok;
@@ -817,16 +875,17 @@ mend_one(struct night *night, int64_t id, struct error *error)
 
 /* What does not do now is said, and does not keep the others. */
 static bool
-mend_all(struct night *night, struct error *error)
+take_drifts(struct night *night, bool (*wanted)(const char *cause),
+    drift_fn *treat, struct error *error)
 {
 	struct error why = {0};
 	int64_t *ids = NULL;
 	size_t count = 0, i;
-	bool ok = usage_mendable(night->db, &ids, &count, error);
+	bool ok = usage_find_drifts(night->db, wanted, &ids, &count, error);
 
 	for (i = 0; ok && i < count && why.kind != ERROR_CONF; i++) {
 		memset(&why, 0, sizeof(why));
-		if (mend_one(night, ids[i], &why))
+		if (take_drift(night, ids[i], treat, &why))
 			continue;
 		prog_say("%s", why.text);
 		if (error_status(why.kind) >= error_status(error->kind))
@@ -875,7 +934,8 @@ end(struct night *night)
 static bool
 pass(struct night *night, struct error *error)
 {
-	if (!open_meter(night, error) || !report_days(night, error))
+	if (!(prog.dry_run ? imagine_meter(night) : open_meter(night, error)) ||
+	    !report_days(night, error))
 		return false;
 	if (prog.verbose)
 		prog_say("counted %zu days in %" PRId64 " ms",
@@ -910,11 +970,36 @@ night_mend(struct db *db, const struct conf *conf, int64_t drift_id,
 {
 	struct night *night = begin(db, conf, watch, now, count);
 	bool ok = open_meter(night, error) &&
-	    (drift_id == 0 ? mend_all(night, error)
-			   : mend_one(night, drift_id, error));
+	    (drift_id != 0
+		    ? take_drift(night, drift_id, mend, error)
+		    : take_drifts(night, usage_is_mendable, mend, error));
 
 	if (count->events > 0)
 		deliver(night);
+	end(night);
+	return ok;
+}
+
+bool
+night_accept(struct db *db, const struct conf *conf, int64_t drift_id,
+    const char *who, const struct night_watch *watch, int64_t now,
+    struct night_count *count, struct error *error)
+{
+	const struct usage_span span = usage_nightly(now, 0, 1);
+	struct night *night = begin(db, conf, watch, now, count);
+	struct error late = {0};
+	bool ok;
+
+	night->who = who;
+	ok = open_meter(night, error) &&
+	    (drift_id != 0
+		    ? take_drift(night, drift_id, accept, error)
+		    : take_drifts(night, usage_is_lasting, accept, error));
+	if (!end_drifts(night, &span, &late) && ok) {
+		*error = late;
+		ok = false;
+	}
+	deliver(night);
 	end(night);
 	return ok;
 }

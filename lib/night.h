@@ -63,4 +63,13 @@ bool night_mend(struct db *, const struct conf *, int64_t drift_id,
     const struct night_watch *, int64_t now, struct night_count *,
     struct error *) __attribute__((warn_unused_result));
 
+/*
+ * Accept the drift of that number as it is; 0: each that sending does not mend
+ * and that does not end by itself. The sum is read again first, and ERROR_DATA
+ * is said where the numbers are others than those that were told.
+ */
+bool night_accept(struct db *, const struct conf *, int64_t drift_id,
+    const char *who, const struct night_watch *, int64_t now,
+    struct night_count *, struct error *) __attribute__((warn_unused_result));
+
 #endif

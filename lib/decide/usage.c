@@ -271,22 +271,49 @@ lower(const struct usage_state *state, int64_t now, int64_t settle_s,
 	return USAGE_DRIFT;
 }
 
+int64_t
+usage_still_accepted(const struct usage_state *state)
+{
+	return state->accepted < 0 && state->customer_known &&
+		state->stripe == state->sent
+	    ? 0
+	    : state->accepted;
+}
+
+/* Once more is accepted, sums may be equal by chance until all has arrived. */
+static bool
+may_be_chance(const struct usage_state *state)
+{
+	return state->accepted != 0 && state->pending > 0;
+}
+
 enum usage_verdict
 usage_compare(const struct usage_state *state, int64_t now, int64_t settle_s,
     const char **cause)
 {
+	const int64_t stripe = state->stripe - state->accepted,
+		      fewer = state->sent - state->counted;
+
 	*cause = NULL;
-	if (!state->customer_known)
+	if (!state->customer_known &&
+	    (state->accepted == 0 || stripe != state->sent))
 		*cause = "no_customer";
-	else if (state->stripe > state->sent)
+	else if (stripe > state->sent)
 		*cause = "higher";
-	else if (state->stripe < state->sent)
+	else if (stripe < state->sent)
 		return lower(state, now, settle_s, cause);
-	else if (state->counted < state->sent)
+	else if (fewer > 0 && fewer != state->accepted_fewer)
 		*cause = "fewer";
-	else if (state->counted > state->sent)
+	else if (state->counted > state->sent || may_be_chance(state))
 		return USAGE_WAIT; /* the next run reports it */
 	return *cause != NULL ? USAGE_DRIFT : USAGE_CONFIRMED;
+}
+
+int64_t
+usage_difference(const struct usage_state *state)
+{
+	return state->stripe - state->accepted -
+	    smaller(state->counted + state->accepted_fewer, state->sent);
 }
 
 static const struct cause {
@@ -316,6 +343,18 @@ bool
 usage_is_mendable(const char *cause)
 {
 	return find_cause(cause)->mendable;
+}
+
+bool
+usage_is_acceptable(const char *cause)
+{
+	return find_cause(cause)->command == NULL;
+}
+
+bool
+usage_is_lasting(const char *cause)
+{
+	return usage_is_acceptable(cause) && !usage_is_mendable(cause);
 }
 
 const char *

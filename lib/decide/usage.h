@@ -91,15 +91,23 @@ struct usage_state {
 	int64_t counted, sent;
 	bool customer_known; /* to Stripe */
 	int64_t stripe; /* its sum */
+	int64_t accepted; /* by so much more than what was sent */
+	int64_t accepted_fewer; /* than were sent, as was counted */
 	int64_t pending, dead, done; /* deliveries of it */
 	int64_t latest_at; /* when last reported or delivered */
 };
 
 enum usage_verdict {
-	USAGE_CONFIRMED, /* all three are equal */
+	USAGE_CONFIRMED, /* all three are equal, or as was accepted */
 	USAGE_WAIT, /* reported too lately to be seen there */
 	USAGE_DRIFT
 };
+
+/*
+ * What still stands of state.accepted: nothing, where Stripe has counted after
+ * all what was accepted to be missing there.
+ */
+int64_t usage_still_accepted(const struct usage_state *);
 
 /*
  * Compare. *cause, of a drift, is one of
@@ -115,8 +123,16 @@ enum usage_verdict {
 enum usage_verdict usage_compare(const struct usage_state *, int64_t now,
     int64_t settle_s, const char **cause);
 
-/* Whether sending the difference again mends that. */
+/*
+ * Whether sending the difference again mends that; whether somebody may accept
+ * it as it is, since it does not end by itself; whether that is all one can do.
+ */
 bool usage_is_mendable(const char *cause);
+bool usage_is_acceptable(const char *cause);
+bool usage_is_lasting(const char *cause);
+
+/* By how much the three differ, beyond what was accepted. */
+int64_t usage_difference(const struct usage_state *);
 
 const char *usage_words(const char *cause);
 char *usage_command(const char *cause, int64_t id, const char *organization_id);

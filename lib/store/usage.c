@@ -341,7 +341,7 @@ usage_report(struct db *db, const struct conf *conf,
 
 #define UNSETTLED_PAGE(which)                                                  \
 	"SELECT organization_id, day_at, counted, sent, sent_at, "             \
-	"customer_id" UNSETTLED which                                          \
+	"customer_id, accepted, accepted_fewer" UNSETTLED which                \
 	" AND (day_at > $6 OR day_at = $6 AND organization_id > $7) "          \
 	"ORDER BY day_at, organization_id LIMIT $8"
 
@@ -357,6 +357,8 @@ take_unsettled(struct db_rows *rows, struct usage_row *row)
 	    .sent = db_int(rows, 3),
 	    .customer_id = mem_copy(db_text(rows, 5))};
 	row->state.latest_at = db_int(rows, 4);
+	row->state.accepted = db_int(rows, 6);
+	row->state.accepted_fewer = db_int(rows, 7);
 }
 
 bool
@@ -429,11 +431,11 @@ write_confirmed(struct db *db, const struct usage_row *row, int64_t now,
 {
 	char *prefix, *end;
 	bool ok = db_run(db, error,
-		      "UPDATE usage SET confirmed = $3, settled_at = $4 WHERE "
-		      "organization_id = $1 AND day_at = $2 AND sent = $5 AND "
-		      "counted = $5",
+		      "UPDATE usage SET confirmed = $3, settled_at = $4, "
+		      "accepted = $5 WHERE organization_id = $1 AND day_at = "
+		      "$2",
 		      "tiiii", row->organization_id, row->day_at,
-		      row->state.stripe, now, row->sent) &&
+		      row->state.stripe, now, row->state.accepted) &&
 	    db_run(db, error,
 		"UPDATE drifts SET ended_at = $3 WHERE organization_id = $1 "
 		"AND day_at = $2 AND ended_at IS NULL",
@@ -525,6 +527,7 @@ settle(struct db *db, struct usage_row *row, int64_t now, int64_t settle_s,
 		return true;
 	row->state.counted = row->counted;
 	row->state.sent = row->sent;
+	row->state.accepted = usage_still_accepted(&row->state);
 	row->verdict = usage_compare(&row->state, now, settle_s, &row->cause);
 	if (row->verdict == USAGE_CONFIRMED)
 		return write_confirmed(db, row, now, error);
@@ -553,14 +556,15 @@ usage_settle(struct db *db, struct usage_row *const *rows, size_t count,
  */
 
 bool
-usage_mendable(struct db *db, int64_t **ids, size_t *count, struct error *error)
+usage_find_drifts(struct db *db, bool (*wanted)(const char *cause),
+    int64_t **ids, size_t *count, struct error *error)
 {
 	struct db_rows *rows = db_query(db,
 	    "SELECT id, cause FROM drifts WHERE ended_at IS NULL ORDER BY id",
 	    "");
 
 	while (db_next(rows))
-		if (usage_is_mendable(db_text(rows, 1))) {
+		if (wanted(db_text(rows, 1))) {
 			*ids = mem_resize(*ids, *count + 1, sizeof(**ids));
 			(*ids)[(*count)++] = db_int(rows, 0);
 		}
@@ -573,7 +577,8 @@ usage_drift_load(struct db *db, int64_t id, struct usage_row *row, bool *found,
 {
 	struct db_rows *rows = db_query(db,
 	    "SELECT u.organization_id, u.day_at, u.counted, u.sent, u.sent_at, "
-	    "u.customer_id FROM drifts d JOIN usage u ON u.organization_id = "
+	    "u.customer_id, u.accepted, u.accepted_fewer, d.local, d.sent, "
+	    "d.stripe FROM drifts d JOIN usage u ON u.organization_id = "
 	    "d.organization_id AND u.day_at = d.day_at WHERE d.id = $1 AND "
 	    "d.ended_at IS NULL",
 	    "i", id);
@@ -582,6 +587,9 @@ usage_drift_load(struct db *db, int64_t id, struct usage_row *row, bool *found,
 	if (*found) {
 		take_unsettled(rows, row);
 		row->drift_id = id;
+		row->told_counted = db_int(rows, 8);
+		row->told_sent = db_int(rows, 9);
+		row->told_stripe = db_int(rows, 10);
 	}
 	return db_done(rows, error);
 }
@@ -628,7 +636,7 @@ correct(struct db *db, const struct conf *conf, const struct usage_meter *meter,
 	if (!drop_dead(db, row, now, error) ||
 	    !next_correction(db, row, now, &n, error))
 		return false;
-	row->reported = row->sent - row->state.stripe;
+	row->reported = row->sent + row->state.accepted - row->state.stripe;
 	id = usage_identifier(row->organization_id, row->day_at, row->sent, n);
 	ok = write_event(db, conf, meter, row, id, now, error) &&
 	    db_run(db, error, "UPDATE drifts SET applied_at = $2 WHERE id = $1",
@@ -645,6 +653,92 @@ usage_apply(struct db *db, const struct conf *conf,
 	bool ok = db_begin(db, error);
 
 	ok = ok && correct(db, conf, meter, row, now, error);
+	return finish(db, ok, error);
+}
+
+/*
+ * Accepting.
+ */
+
+/* What was accepted, by whom. */
+static json_t *
+acceptance(const struct usage_row *row, const char *who)
+{
+	json_t *line = json_object();
+	char date[CLOCK_TEXT_MAX];
+
+	clock_format(date, row->day_at)[10] = '\0';
+	json_put_number(line, "drift", row->drift_id);
+	json_put(line, "organization", row->organization_id);
+	json_put(line, "day", date);
+	json_put(line, "cause", row->cause);
+	json_put_number(line, "counted", row->counted);
+	json_put_number(line, "sent", row->sent);
+	json_put_number(line, "stripe", row->state.stripe);
+	json_put(line, "by", who);
+	return line;
+}
+
+static bool
+write_acceptance(struct db *db, const struct usage_row *row, const char *who,
+    int64_t now, struct error *error)
+{
+	json_t *line = acceptance(row, who);
+	char *id = mem_format("drift:%lld:accepted", (long long)row->drift_id),
+	     *body = json_compact(line), *result;
+	bool ok;
+
+	json_put(line, "event", id);
+	json_put(line, "type", "usage.accepted");
+	json_put(line, "outcome", "recorded");
+	result = json_compact(line);
+	ok = db_run(db, error,
+	    "INSERT INTO events (id, source, kind, organization_id, "
+	    "customer_id, occurred_at, received_at, outcome, result, body) "
+	    "VALUES ($1, 'manual', 'usage.accepted', $2, $3, $4, $4, "
+	    "'recorded', $5, $6)",
+	    "tttitt", id, row->organization_id, row->customer_id, now, result,
+	    body);
+	json_decref(line);
+	free(id);
+	free(body);
+	free(result);
+	return ok;
+}
+
+static bool
+accept(struct db *db, struct usage_row *row, const char *who, int64_t now,
+    struct error *error)
+{
+	struct usage_state *state = &row->state;
+
+	if (!drop_dead(db, row, now, error) ||
+	    !write_acceptance(db, row, who, now, error))
+		return false;
+	state->accepted = state->stripe - row->sent;
+	state->accepted_fewer =
+	    row->sent > row->counted ? row->sent - row->counted : 0;
+	row->verdict = USAGE_CONFIRMED;
+	row->cause = NULL;
+	return db_run(db, error,
+		   "UPDATE usage SET accepted = $3, accepted_fewer = $4, "
+		   "confirmed = $5, settled_at = $6 WHERE organization_id = $1 "
+		   "AND day_at = $2",
+		   "tiiiii", row->organization_id, row->day_at, state->accepted,
+		   state->accepted_fewer, state->stripe, now) &&
+	    db_run(db, error,
+		"UPDATE drifts SET accepted_at = $2, accepted_by = $3, "
+		"ended_at = $2 WHERE id = $1",
+		"iit", row->drift_id, now, who);
+}
+
+bool
+usage_accept(struct db *db, struct usage_row *row, const char *who, int64_t now,
+    struct error *error)
+{
+	bool ok = db_begin(db, error);
+
+	ok = ok && accept(db, row, who, now, error);
 	return finish(db, ok, error);
 }
 

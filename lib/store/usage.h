@@ -37,6 +37,9 @@ struct usage_row {
 	enum usage_verdict verdict;
 	const char *cause;
 	int64_t drift_id;
+
+	/* The numbers of its drift, when that was told. */
+	int64_t told_counted, told_sent, told_stripe;
 };
 
 struct usage_page {
@@ -115,9 +118,10 @@ bool
 usage_settle(struct db *, struct usage_row *const *, size_t count, int64_t now,
     int64_t settle_s, struct error *) __attribute__((warn_unused_result));
 
-/* Open drifts that sending again may mend; *ids are to be freed. */
-bool usage_mendable(struct db *, int64_t **ids, size_t *count, struct error *)
-    __attribute__((warn_unused_result));
+/* Open drifts of the causes that are wanted; *ids are to be freed. */
+bool
+usage_find_drifts(struct db *, bool (*wanted)(const char *cause), int64_t **ids,
+    size_t *count, struct error *) __attribute__((warn_unused_result));
 
 /* The open drift of that number; *found tells if there is. */
 bool usage_drift_load(struct db *, int64_t id, struct usage_row *, bool *found,
@@ -131,6 +135,14 @@ bool usage_drift_load(struct db *, int64_t id, struct usage_row *, bool *found,
 bool usage_apply(struct db *, const struct conf *, const struct usage_meter *,
     struct usage_row *, int64_t now, struct error *)
     __attribute__((warn_unused_result));
+
+/*
+ * End a drift by accepting its numbers: from now on those of that day may
+ * differ by so much. Deliveries that were given up are cancelled. The row is
+ * one of usage_drift_load() that usage_settle() has just found to drift.
+ */
+bool usage_accept(struct db *, struct usage_row *, const char *who, int64_t now,
+    struct error *) __attribute__((warn_unused_result));
 
 /* Deliveries of usage of those days, by what became of them. */
 struct usage_fate {

@@ -229,6 +229,58 @@ set_meter gone ''
 night 2026-12-03T09:01:00Z
 is_status 0 'until it does'
 
+# What cannot be mended, and is accepted as it is.
+calls org_1 2 '2026-12-02 18:00:00'
+night 2026-12-03T09:02:00Z
+set_meter extra cus_1:2026-12-02:5
+night 2026-12-03T16:00:00Z
+is_status 1 'what another system has reported'
+drift=$(sql 'SELECT max(id) FROM drifts')
+night 2026-12-03T16:00:10Z --apply "$drift"
+like "$(cat err)" "if it may stay so, automate-reconcile --accept $drift" \
+	'may stay so'
+night 2026-12-03T16:00:20Z --dry-run --accept "$drift"
+is "$status $(sql "SELECT count(*) FROM drifts WHERE ended_at IS NULL")" '0 1' \
+	'a rehearsal'
+LOGNAME=ann night 2026-12-03T16:00:20Z --accept "$drift"
+is_status 0 'accepted'
+like "$(cat out)" '"sent":2,"confirmed":7,"drift":0,"accepted":5' 'as it is'
+is "$(alerts usage.drift)" 0 'that ends the alert'
+is "$(sql "SELECT accepted_by || ' ' || datetime(accepted_at, 'unixepoch') || ' ' || (ended_at = accepted_at) FROM drifts WHERE id = $drift")" \
+	'ann 2026-12-03 16:00:20 1' 'who did, and when'
+like "$(automate-log why org_1)" 'usage.accepted' 'is in the history'
+night 2026-12-03T16:01:00Z --since 2026-12-01
+is_status 0 'it is not told again'
+calls org_1 1 '2026-12-02 19:00:00'
+night 2026-12-03T16:02:00Z
+is "$(at_meter cus_1 2026-12-02)" 8 'what comes late is reported on top'
+night 2026-12-03T23:00:00Z
+is "$status $(totals confirmed)" '0 1' 'and confirmed'
+set_meter extra cus_1:2026-12-02:1
+night 2026-12-03T23:10:00Z --day 2026-12-02
+like "$(grep '"cause"' out)" '"confirmed":9,"drift":1,"accepted":5,"cause":"higher"' \
+	'another difference is another drift'
+drift=$(sql 'SELECT max(id) FROM drifts')
+set_meter extra cus_1:2026-12-02:1
+night 2026-12-03T23:11:00Z --accept "$drift"
+is_status 65 'more by now than was told is not accepted'
+like "$(cat err)" 'is another by now: 3 counted, 3 sent, at Stripe 10' \
+	'but said'
+night 2026-12-03T23:11:10Z --accept "$drift"
+is_status 0 'and then accepted'
+night 2026-12-03T23:12:00Z --accept "$drift"
+is_status 65 'once'
+sqlite3 "$DB" "DELETE FROM calls WHERE placed_at = unixepoch('2026-12-02 19:00:00')"
+set_meter gone cus_5
+night 2026-12-03T23:13:00Z --since 2026-12-01
+is "$(grep -o '"cause":"[a-z_]*"' out | sort | tr '\n' ' ')" \
+	'"cause":"fewer" "cause":"no_customer" ' 'fewer calls, and no customer'
+night 2026-12-03T23:13:10Z --accept all
+is_status 0 'can be accepted, all in one go'
+night 2026-12-03T23:14:00Z --since 2026-12-01
+is_status 0 'and are not told again'
+set_meter gone ''
+
 # A failed read is not zero.
 calls org_1 3 '2026-12-03 12:00:00'
 night 2026-12-04T02:00:00Z
@@ -257,6 +309,20 @@ night 2026-12-05T16:00:00Z
 is_status 0 'the comparison finds it'
 is "$(sql "SELECT confirmed || ' ' || sent FROM usage WHERE organization_id = 'org_2' AND day_at = unixepoch('2026-12-03')")" \
 	'6 6' 'confirmed'
+
+# What could be mended, and is let go.
+set_meter reject 1000
+calls org_2 2 '2026-12-02 20:00:00'
+night 2026-12-05T16:10:00Z
+set_meter reject 0
+night 2026-12-05T22:20:00Z
+is "$(totals drifts) $(totals dead)" '1 1' 'what could be mended'
+night 2026-12-05T22:20:10Z --accept all
+is "$status $(alerts usage.drift)" '0 1' 'is not accepted with all'
+night 2026-12-05T22:20:20Z --accept "$(sql 'SELECT max(id) FROM drifts')"
+is_status 0 'but by its number'
+night 2026-12-05T22:21:00Z --since 2026-12-02
+is "$status $(totals dead) $(alerts usage.drift)" '0 0 0' 'and so let go'
 
 # A meter that would bill something else.
 calls org_1 1 '2026-12-05 12:00:00'

@@ -55,6 +55,29 @@ test_days(void)
 }
 
 static void
+test_still_accepted(void)
+{
+	static const struct {
+		struct usage_state state;
+		int64_t still;
+		const char *name;
+	} cases[] = {
+	    {{.sent = 5, .customer_known = true, .stripe = 3, .accepted = -2},
+		-2, "what is missing at Stripe may be"},
+	    {{.sent = 5, .customer_known = true, .stripe = 5, .accepted = -2},
+		0, "until it is counted after all"},
+	    {{.sent = 5, .stripe = 0, .accepted = -5}, -5,
+		"that of a customer nobody knows too"},
+	    {{.sent = 5, .customer_known = true, .stripe = 5, .accepted = 2}, 2,
+		"what is there of others stays theirs"}};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		is_int(usage_still_accepted(&cases[i].state), cases[i].still,
+		    cases[i].name);
+}
+
+static void
 test_billed(void)
 {
 	static const struct {
@@ -240,27 +263,51 @@ test_compare(void)
 		enum usage_verdict verdict;
 		const char *cause, *name;
 	} cases[] = {
-	    {{5, 5, true, 5, 0, 0, 1, 0}, USAGE_CONFIRMED, NULL, "equal"},
-	    {{5, 5, true, 5, 0, 1, 0, 0}, USAGE_CONFIRMED, NULL,
+	    {{5, 5, true, 5, 0, 0, 0, 0, 1, 0}, USAGE_CONFIRMED, NULL, "equal"},
+	    {{5, 5, true, 5, 0, 0, 0, 1, 0, 0}, USAGE_CONFIRMED, NULL,
 		"equal, though a delivery was given up"},
-	    {{0, 0, true, 0, 0, 0, 0, 0}, USAGE_CONFIRMED, NULL, "nothing"},
-	    {{5, 5, true, 3, 1, 0, 1, TWO - HOUR}, USAGE_DRIFT, "pending",
+	    {{0, 0, true, 0, 0, 0, 0, 0, 0, 0}, USAGE_CONFIRMED, NULL,
+		"nothing"},
+	    {{5, 5, true, 3, 0, 0, 1, 0, 1, TWO - HOUR}, USAGE_DRIFT, "pending",
 		"lower, and not delivered"},
-	    {{5, 5, true, 3, 0, 1, 1, TWO - HOUR}, USAGE_DRIFT, "rejected",
-		"lower, and given up"},
-	    {{5, 5, true, 3, 0, 0, 2, TWO - HOUR}, USAGE_WAIT, NULL,
+	    {{5, 5, true, 3, 0, 0, 0, 1, 1, TWO - HOUR}, USAGE_DRIFT,
+		"rejected", "lower, and given up"},
+	    {{5, 5, true, 3, 0, 0, 0, 0, 2, TWO - HOUR}, USAGE_WAIT, NULL,
 		"lower, and delivered an hour ago"},
-	    {{5, 5, true, 3, 0, 0, 2, TWO - 6 * HOUR}, USAGE_DRIFT,
+	    {{5, 5, true, 3, 0, 0, 0, 0, 2, TWO - 6 * HOUR}, USAGE_DRIFT,
 		"not_counted", "lower, and delivered long ago"},
-	    {{5, 5, true, 0, 0, 0, 0, TWO - 6 * HOUR}, USAGE_DRIFT,
+	    {{5, 5, true, 0, 0, 0, 0, 0, 0, TWO - 6 * HOUR}, USAGE_DRIFT,
 		"never_sent", "an empty list is not zero"},
-	    {{5, 5, true, 6, 1, 1, 1, TWO}, USAGE_DRIFT, "higher", "higher"},
-	    {{4, 5, true, 5, 0, 0, 1, 0}, USAGE_DRIFT, "fewer",
+	    {{5, 5, true, 6, 0, 0, 1, 1, 1, TWO}, USAGE_DRIFT, "higher",
+		"higher"},
+	    {{4, 5, true, 5, 0, 0, 0, 0, 1, 0}, USAGE_DRIFT, "fewer",
 		"fewer calls than were sent"},
-	    {{5, 5, false, 0, 0, 0, 1, 0}, USAGE_DRIFT, "no_customer",
+	    {{5, 5, false, 0, 0, 0, 0, 0, 1, 0}, USAGE_DRIFT, "no_customer",
 		"no such customer"},
-	    {{6, 5, true, 5, 0, 0, 1, 0}, USAGE_WAIT, NULL,
-		"equal, and more to be sent"}};
+	    {{6, 5, true, 5, 0, 0, 0, 0, 1, 0}, USAGE_WAIT, NULL,
+		"equal, and more to be sent"},
+	    {{5, 5, true, 8, 3, 0, 0, 0, 1, 0}, USAGE_CONFIRMED, NULL,
+		"higher, as was accepted"},
+	    {{5, 5, true, 9, 3, 0, 0, 0, 1, 0}, USAGE_DRIFT, "higher",
+		"higher than that"},
+	    {{8, 8, true, 8, 3, 0, 1, 0, 1, 0}, USAGE_DRIFT, "pending",
+		"equal by chance, where more is accepted"},
+	    {{5, 5, true, 3, -2, 0, 0, 0, 1, 0}, USAGE_CONFIRMED, NULL,
+		"lower, as was accepted"},
+	    {{8, 8, true, 6, -2, 0, 1, 0, 1, 0}, USAGE_WAIT, NULL,
+		"perhaps by chance, while a report is on its way"},
+	    {{5, 5, true, 5, -2, 0, 0, 0, 1, 0}, USAGE_DRIFT, "higher",
+		"and counted after all"},
+	    {{4, 5, true, 5, 0, 1, 0, 0, 1, 0}, USAGE_CONFIRMED, NULL,
+		"fewer calls, as was accepted"},
+	    {{3, 5, true, 5, 0, 1, 0, 0, 1, 0}, USAGE_DRIFT, "fewer",
+		"fewer than that"},
+	    {{5, 5, true, 5, 0, 1, 0, 0, 1, 0}, USAGE_CONFIRMED, NULL,
+		"they are back"},
+	    {{5, 5, false, 0, -5, 0, 0, 0, 1, 0}, USAGE_CONFIRMED, NULL,
+		"no such customer, as was accepted"},
+	    {{6, 6, false, 0, -5, 0, 0, 0, 1, 0}, USAGE_DRIFT, "no_customer",
+		"no such customer, and more to bill"}};
 	enum usage_verdict verdict;
 	const char *cause;
 	size_t i;
@@ -287,6 +334,13 @@ test_commands(void)
 		    mendable[i]);
 	for (i = 0; i < 4; i++)
 		ok(!usage_is_mendable(others[i]), "%s is not", others[i]);
+	ok(usage_is_acceptable("rejected") && usage_is_acceptable("higher") &&
+		!usage_is_acceptable("pending"),
+	    "all may be accepted but what is under way");
+	ok(!usage_is_lasting("rejected") && usage_is_lasting("higher") &&
+		usage_is_lasting("fewer") && usage_is_lasting("no_customer") &&
+		!usage_is_lasting("pending"),
+	    "with all, what nothing else ends");
 	command = usage_command("rejected", 7, "org_1");
 	is_text(command, "automate-reconcile --apply 7", "what mends it");
 	free(command);
@@ -322,6 +376,7 @@ int
 main(void)
 {
 	test_days();
+	test_still_accepted();
 	test_billed();
 	test_identifiers();
 	test_event();
