@@ -382,7 +382,7 @@ let_come(int64_t call, enum kind kind, int64_t at)
 
 /*
  * An event in ten is lost, the last one never; that waits for the lead, where
- * nothing else tells whose the call is.
+ * nothing but its number tells whose the call is.
  */
 static void
 plan_events(int64_t i)
@@ -395,7 +395,7 @@ plan_events(int64_t i)
 		let_come(i, STARTED, call->began_at + lateness());
 	if (percent(90))
 		let_come(i, ENDED, ended_at + lateness());
-	if (call->organization != NOBODY && call->clue != CLUE_ORGANIZATION &&
+	if (call->organization != NOBODY && call->clue >= CLUE_NUMBER &&
 	    at < lead_comes_at[call->lead])
 		at = lead_comes_at[call->lead] + dice(CLOCK_DAY_S);
 	let_come(i, ANALYZED, at);

@@ -423,6 +423,17 @@ write_lead(struct db *db, const struct lead *lead, struct error *error)
 	    lead->created_at);
 }
 
+/* Calls of it that came before anybody knew whose it is. */
+static bool
+give_calls(struct db *db, const struct lead *lead, struct error *error)
+{
+	return lead->organization_id == NULL ||
+	    db_run(db, error,
+		"UPDATE calls SET organization_id = $2 WHERE lead_id = $1 AND "
+		"organization_id IS NULL",
+		"tt", lead->id, lead->organization_id);
+}
+
 /* An id that another call has already is none. */
 static bool
 write_call(struct db *db, const struct call *call, struct error *error)
@@ -512,7 +523,9 @@ account_write(struct db *db, const struct account *account,
 	    !(check_customer(db, &account->organization, error) &&
 		write_organization(db, &account->organization, error)))
 		return false;
-	return (!plan->lead_changed || write_lead(db, &account->lead, error)) &&
+	return (!plan->lead_changed ||
+		   (write_lead(db, &account->lead, error) &&
+		       give_calls(db, &account->lead, error))) &&
 	    (!plan->call_changed || write_call(db, &account->call, error)) &&
 	    (!plan->invoice_changed ||
 		write_invoice(db, &account->invoice, error)) &&

@@ -143,6 +143,15 @@ event call_analyzed call_1 "$well,\"metadata\":{\"organization_id\":\"other\"}" 
 take <in
 is "$(of_call call_1 organization_id)" "$ORG" 'but what is known stays'
 
+# A lead whose row comes after its calls.
+fresh
+event call_ended call_1 "$well,\"metadata\":{\"lead_id\":\"l1\"}" >in
+take <in
+like "$(cat out)" '"flag":"unattributed"' 'a lead that nobody has told of'
+echo "{\"id\":\"l1\",\"organization_id\":\"$ORG\"}" >in
+run automate-call --later <in
+is "$(of_call call_1 organization_id)" "$ORG" 'has its calls when it comes'
+
 # The day that is billed never changes.
 fresh
 event call_ended call_1 '"call_status":"ended"' >in
