@@ -93,6 +93,54 @@ bench_exec() {
 	onboard_kib=$(sed -n '1s/.* //p' took)
 }
 
+# stripe_config NAME: a configuration with a customer, org_0 as cus_0, to 9.
+stripe_config() {
+	config "$1" 'stripe:' '  mode: test' '  webhook_secret: whsec_bench' \
+		'billing:' '  url: http://127.0.0.1:9/billing'
+	seq 0 9 | sed 's/.*/{"id":"org_&","stripe_customer_id":"cus_&"}/' |
+		automate-onboard -q --later >/dev/null
+}
+
+# real_events COUNT: so many of the changes of a subscription, with all that
+# Stripe says of one, each later than the one before.
+real_events() {
+	sed -e 's/^ *//' -e 's/": /":/' \
+		"$TOP/tests/data/stripe/customer.subscription.updated.json" |
+		tr -d '\n' >event
+	seq "$1" | awk -v event="$(cat event)" '{
+		line = event
+		sub(/evt_[A-Za-z0-9]*/, "evt_" $1, line)
+		sub(/"created":[0-9]*/, "\"created\":" 1793527211 + $1, line)
+		gsub(/cus_[A-Za-z0-9]*/, "cus_" $1 % 10, line)
+		gsub(/sub_[A-Za-z0-9]*/, "sub_" $1 % 10, line)
+		print line
+	}'
+}
+
+# small_events COUNT: the same with no more than what is read.
+small_events() {
+	seq "$1" | awk '{
+		printf "{\"id\":\"evt_%d\",\"object\":\"event\",\"created\":%d,\"livemode\":false,", $1, 1793527211 + $1
+		printf "\"type\":\"customer.subscription.updated\",\"data\":{\"object\":{\"id\":\"sub_%d\",", $1 % 10
+		printf "\"object\":\"subscription\",\"customer\":\"cus_%d\",\"status\":\"active\"}}}\n", $1 % 10
+	}'
+}
+
+bench_signed() {
+	stripe_config signed
+	real_events 201 >lines
+	while IFS= read -r line; do
+		printf '%s\n' "$line" | sign stripe whsec_bench
+	done <lines >signatures
+	./measure -n 201 -l lines -e HTTP_STRIPE_SIGNATURE=signatures \
+		-- automate-stripe-event -q --later -- ./onerow signed.db >took
+	ours=$(sed -n '1s/ .*//p' took)
+	bare=$(sed -n '2s/ .*//p' took)
+	figure "$(ratio "$ours" "$bare")" "exec to durable, one signed event of" \
+		"3.2 KB: times the bare one-row program" \
+		"($(ms "$ours"), $(ms "$bare")); <= 1.50"
+}
+
 fresh_deliver() {
 	rm -f deliver.db*
 	cp owed.db deliver.db
@@ -134,6 +182,35 @@ bench_batch() {
 		"deliveries each: a second"
 }
 
+fresh_stripe() {
+	rm -f stripe.db*
+	cp known.db stripe.db
+}
+
+# stripe_batch KIND WANTED WORDS...: 100,000 events of a kind, and a tenth of
+# them.
+stripe_batch() {
+	kind=$1 wanted=$2
+	shift 2
+	"${kind}_events" 100000 >events
+	head -10000 events >tenth
+	repeated 1 fresh_stripe -i tenth -- automate-stripe-event -q --later \
+		--unsigned
+	tenth_kib=$kib
+	repeated 3 fresh_stripe -i events -- automate-stripe-event -q --later \
+		--unsigned
+	figure $((100000 * 1000000 / us)) "batch, 100,000 Stripe events of" \
+		"$(($(wc -c <events) / 100000)) bytes $*: a second ($(mib "$kib")," \
+		"for a tenth of them $(mib "$tenth_kib"))$wanted"
+}
+
+bench_stripe() {
+	stripe_config stripe
+	sqlite3 stripe.db 'VACUUM INTO "known.db"'
+	stripe_batch small '; >= 20000' 'each, with what is read of them'
+	stripe_batch real '' 'each, real ones with all that Stripe says'
+}
+
 bench_memory() {
 	AUTOMATE_CONFIG=$PWD/exec.yaml
 	./measure -- automate-log list >took
@@ -143,6 +220,8 @@ bench_memory() {
 }
 
 bench_exec
+bench_signed
 bench_deliver
 bench_batch
+bench_stripe
 bench_memory
