@@ -10,35 +10,26 @@
 #include "base/mem.h"
 
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
-#define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
+#define REPLACEMENT 0xFFFD
 #define KEY_SHOWN_MAX 40
 #define PATH_PART_SIZE 128
 
 /*
- * A text on its way to jansson. Where something in it had to change, copy holds
- * what comes before done as jansson is to see it.
+ * A text being read. jansson's own reader would lose what json.h promises of
+ * numbers and NUL, and takes twice the time.
  */
-struct draft {
+struct reader {
 	const char *text; /* as given */
-	const char *start; /* behind the byte order mark */
-	const char *end;
-	const char *done;
-	struct buf copy;
+	const char *p, *end; /* what comes next, and where nothing does */
+	struct buf strings; /* those being read, each ended by a NUL */
+	int depth;
+	struct error *error;
 };
 
 static bool
 is_digit(char c)
 {
 	return c >= '0' && c <= '9';
-}
-
-/* RFC 8259 section 2. */
-static const char *
-skip_blanks(const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
-		p++;
-	return p;
 }
 
 static const char *
@@ -97,11 +88,60 @@ is_number(const char *p, const char *end)
 	return p == end;
 }
 
-/* Put the line and the column of at before the error. Always false. */
-static bool
-locate(const struct draft *draft, const char *at, struct error *error)
+/*
+ * The bytes of the UTF-8 character at p (RFC 3629 section 4: none is longer
+ * than it need be, and none is half a surrogate pair); 0 if there is none.
+ */
+static size_t
+character_size(const char *text, const char *end)
 {
-	const char *line_start = draft->text, *newline;
+	const unsigned char *p = (const unsigned char *)text;
+	const size_t size = *p < 0x80 ? 1
+	    : *p < 0xC2               ? 0
+	    : *p < 0xE0               ? 2
+	    : *p < 0xF0               ? 3
+	    : *p < 0xF5               ? 4
+				      : 0;
+	size_t i;
+
+	if (size > (size_t)(end - text))
+		return 0;
+	for (i = 1; i < size; i++)
+		if ((p[i] & 0xC0) != 0x80)
+			return 0;
+	if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) ||
+	    (*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F))
+		return 0;
+	return size;
+}
+
+static void
+add_character(struct buf *buf, int value)
+{
+	char bytes[4];
+	size_t size = value < 0x80 ? 1
+	    : value < 0x800        ? 2
+	    : value < 0x10000      ? 3
+				   : 4;
+	size_t i;
+
+	for (i = size - 1; i > 0; i--) {
+		bytes[i] = (char)(0x80 | (value & 0x3F));
+		value >>= 6;
+	}
+	bytes[0] = (char)(size == 1 ? value : (0xF00 >> size & 0xF0) | value);
+	buf_add(buf, bytes, size);
+}
+
+/*
+ * What is refused. All of these are false.
+ */
+
+/* Put the line and the column of at before the error. */
+static bool
+locate(const struct reader *reader, const char *at)
+{
+	const char *line_start = reader->text, *newline;
 	size_t line = 1;
 
 	while ((newline = memchr(
@@ -109,20 +149,67 @@ locate(const struct draft *draft, const char *at, struct error *error)
 		line_start = newline + 1;
 		line++;
 	}
-	return error_at(
-	    error, "line %zu, column %zu", line, (size_t)(at - line_start) + 1);
+	return error_at(reader->error, "line %zu, column %zu", line,
+	    (size_t)(at - line_start) + 1);
 }
 
-/* Put words in the place of the size bytes at p. */
-static void
-splice(struct draft *draft, const char *p, size_t size, const char *words)
+/* For what comes next; the words are for a character that might be JSON. */
+static bool
+refuse(const struct reader *reader, const char *words)
 {
-	buf_add(&draft->copy, draft->done, (size_t)(p - draft->done));
-	buf_text(&draft->copy, words);
-	draft->done = p + size;
+	const char *p = reader->p;
+
+	error_set(reader->error, ERROR_DATA, "%s",
+	    p == reader->end                      ? "the text ends too early"
+		: *p == '\0'                      ? "NUL byte"
+		: !character_size(p, reader->end) ? "invalid UTF-8"
+						  : words);
+	return locate(reader, p);
 }
 
-/* The value of the escape \uXXXX at p; -1 if there is none. */
+/* The key's own text, quotes and all, cut at a character. */
+static bool
+refuse_again(const struct reader *reader, const char *key, const char *end)
+{
+	ptrdiff_t size = end - key - 2;
+
+	if (size > KEY_SHOWN_MAX)
+		for (size = KEY_SHOWN_MAX; (key[size + 1] & 0xC0) == 0x80;
+		     size--)
+			;
+	error_set(reader->error, ERROR_DATA, "duplicate key \"%.*s\"",
+	    (int)size, key + 1);
+	return locate(reader, key);
+}
+
+/*
+ * Tokens.
+ */
+
+/* RFC 8259 section 2. */
+static void
+skip_blanks(struct reader *reader)
+{
+	const char *p = reader->p;
+
+	while (p < reader->end &&
+	    (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+		p++;
+	reader->p = p;
+}
+
+/* Past that character, if it comes next. */
+static bool
+take(struct reader *reader, char c)
+{
+	skip_blanks(reader);
+	if (reader->p == reader->end || *reader->p != c)
+		return false;
+	reader->p++;
+	return true;
+}
+
+/* The value of \uXXXX at p; -1 if there is none. */
 static int
 unicode_escape(const char *p, const char *end)
 {
@@ -143,220 +230,216 @@ unicode_escape(const char *p, const char *end)
 	return value;
 }
 
-/*
- * Behind the escape at p. Half a surrogate pair (RFC 8259 section 7) and NUL
- * become U+FFFD, which has as many bytes, so that positions stay true.
- */
-static const char *
-scan_escape(struct draft *draft, const char *p)
+/* Half a surrogate pair (RFC 8259 section 7) and NUL become U+FFFD. */
+static bool
+read_unicode_escape(struct reader *reader)
 {
-	int value = unicode_escape(p, draft->end);
+	int value = unicode_escape(reader->p, reader->end), low;
 
 	if (value == -1)
-		return draft->end - p < 2 ? draft->end : p + 2;
-	if ((value & 0xFC00) == 0xD800 &&
-	    (unicode_escape(p + 6, draft->end) & 0xFC00) == 0xDC00)
-		return p + 12;
-	if (value == 0 || (value & 0xF800) == 0xD800)
-		splice(draft, p, 6, "\\uFFFD");
-	return p + 6;
-}
-
-/*
- * Move *at behind the string that opens there; false, at the place, for a
- * control character in it (RFC 8259 section 7).
- */
-static bool
-scan_string(struct draft *draft, const char **at)
-{
-	const char *p = *at + 1, *end = draft->end;
-
-	while (p < end && *p != '"' && (unsigned char)*p >= 0x20)
-		p = *p == '\\' ? scan_escape(draft, p) : p + 1;
-	*at = p < end && *p == '"' ? p + 1 : p;
-	return p == end || *p == '"';
-}
-
-static bool
-is_key(const char *behind, const char *end)
-{
-	behind = skip_blanks(behind, end);
-	return behind < end && *behind == ':';
-}
-
-/*
- * Behind the number at p, which is put in quotes if int64_t cannot hold it.
- * What is no number, or stands for a key, is left for jansson to refuse.
- */
-static const char *
-scan_number(struct draft *draft, const char *p)
-{
-	const char *behind = p, *end = draft->end;
-	int64_t value;
-
-	while (behind < end &&
-	    (is_digit(*behind) || *behind == '-' || *behind == '+' ||
-		*behind == '.' || *behind == 'e' || *behind == 'E'))
-		behind++;
-	if (!read_integer(&value, p, behind) && is_number(p, behind) &&
-	    !is_key(behind, end)) {
-		splice(draft, p, 0, "\"");
-		splice(draft, behind, 0, "\"");
+		return refuse(reader, "invalid escape");
+	reader->p += 6;
+	low = unicode_escape(reader->p, reader->end);
+	if ((value & 0xFC00) == 0xD800 && (low & 0xFC00) == 0xDC00 &&
+	    low != -1) {
+		value = 0x10000 + ((value & 0x3FF) << 10) + (low & 0x3FF);
+		reader->p += 6;
+	} else if (value == 0 || (value & 0xF800) == 0xD800) {
+		value = REPLACEMENT;
 	}
-	return behind;
-}
-
-/*
- * One pass over the text for what jansson would not do as json.h says. Where
- * this reads the text wrongly, it is no JSON, and jansson stops at that place.
- */
-static bool
-prepare(struct draft *draft, struct error *error)
-{
-	const char *p = draft->start;
-	ptrdiff_t depth = 0;
-
-	while (p < draft->end)
-		switch (*p) {
-		case '"':
-			if (scan_string(draft, &p))
-				break;
-			error_set(
-			    error, ERROR_DATA, "control character in a string");
-			return locate(draft, p, error);
-		case '{':
-		case '[':
-			if (++depth <= JSON_DEPTH_MAX) {
-				p++;
-				break;
-			}
-			error_set(error, ERROR_DATA, "nesting deeper than %d",
-			    JSON_DEPTH_MAX);
-			return locate(draft, p, error);
-		case '}':
-		case ']':
-			depth--;
-			p++;
-			break;
-		case '\0': /* jansson passes over some of these */
-			error_set(error, ERROR_DATA, "NUL byte");
-			return locate(draft, p, error);
-		default:
-			if (is_digit(*p) || *p == '-')
-				p = scan_number(draft, p);
-			else
-				p++;
-		}
-	if (draft->copy.size > 0)
-		splice(draft, draft->end, 0, "");
+	add_character(&reader->strings, value);
 	return true;
 }
 
-/*
- * The place in the text as given of an offset in what jansson saw. They differ
- * by the quotes around numbers.
- */
-static const char *
-place(const struct draft *draft, size_t offset)
+static bool
+read_escape(struct reader *reader)
 {
-	const char *seen = draft->copy.data, *p = draft->start;
-	size_t i;
+	static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+	const char *letter = reader->end - reader->p < 2
+	    ? NULL
+	    : memchr(letters, reader->p[1], sizeof(letters) - 1);
 
-	if (seen == NULL)
-		return offset < (size_t)(draft->end - p) ? p + offset
-							 : draft->end;
-	for (i = 0; i < offset && i < draft->copy.size; i++)
-		if (p < draft->end && (seen[i] != '"' || *p == '"'))
+	if (letter == NULL)
+		return read_unicode_escape(reader);
+	buf_byte(&reader->strings, meant[letter - letters]);
+	reader->p += 2;
+	return true;
+}
+
+/* Add the string that opens at p. */
+static bool
+read_string(struct reader *reader)
+{
+	const char *done = ++reader->p, *p = done, *end = reader->end;
+	size_t size;
+
+	for (;;) {
+		while (p < end && (unsigned char)*p >= 0x20 && *p != '"' &&
+		    *p != '\\' && (unsigned char)*p < 0x80)
 			p++;
-	return p;
-}
-
-/* Of a name, a literal or a number. */
-static bool
-is_word(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    is_digit(c) || c == '-' || c == '+' || c == '.' ||
-	    (unsigned char)c >= 0x80;
-}
-
-/* Whether the quote at p, in a text from start, is behind a backslash. */
-static bool
-is_escaped(const char *start, const char *p)
-{
-	const char *slash = p;
-
-	while (slash > start && slash[-1] == '\\')
-		slash--;
-	return (p - slash) % 2 != 0;
-}
-
-/* Where the token starts that ends before p. */
-static const char *
-token_start(const struct draft *draft, const char *p)
-{
-	const char *start = draft->start;
-
-	if (p > start && *--p == '"')
-		do
-			p -= p > start;
-		while (p > start && (*p != '"' || is_escaped(start, p)));
-	while (p > start && is_word(*p) && is_word(p[-1]))
-		p--;
-	return p;
-}
-
-/* The key between the quotes at key and before end, cut at a character. */
-static void
-name_key(struct error *error, const char *key, const char *end)
-{
-	ptrdiff_t size = end - key - 2;
-
-	key++;
-	if (size > KEY_SHOWN_MAX)
-		for (size = KEY_SHOWN_MAX; (key[size] & 0xC0) == 0x80; size--)
-			;
-	error_set(error, ERROR_DATA, "duplicate key \"%.*s\"", (int)size, key);
-}
-
-/* What jansson found, in its words, less their " near 'SOME OF THE TEXT'". */
-static bool
-refuse(const struct draft *draft, json_error_t *found, struct error *error)
-{
-	const char *end = place(draft, (size_t)found->position);
-	const char *start = token_start(draft, end);
-	char *near = strstr(found->text, " near ");
-
-	switch (json_error_code(found)) {
-	case json_error_invalid_utf8:
-		error_set(error, ERROR_DATA, "invalid UTF-8");
-		return locate(draft, end, error);
-	case json_error_premature_end_of_input:
-		error_set(error, ERROR_DATA, "the text ends too early");
-		return locate(draft, end, error);
-	case json_error_end_of_input_expected:
-		error_set(error, ERROR_DATA,
-		    "something follows the end of the document");
-		break;
-	case json_error_duplicate_key: name_key(error, start, end); break;
-	default:
-		if (near != NULL)
-			*near = '\0';
-		error_set(error, ERROR_DATA, "%s", found->text);
+		reader->p = p;
+		if (p < end && (unsigned char)*p >= 0x80 &&
+		    (size = character_size(p, end)) > 0) {
+			p += size;
+			continue;
+		}
+		if (p == end || (*p != '"' && *p != '\\'))
+			return refuse(reader, "control character in a string");
+		buf_add(&reader->strings, done, (size_t)(p - done));
+		if (*p == '"')
+			break;
+		if (!read_escape(reader))
+			return false;
+		done = p = reader->p;
 	}
-	return locate(draft, start, error);
+	buf_byte(&reader->strings, '\0');
+	reader->p++;
+	return true;
+}
+
+/* A number, a literal, or what is neither. */
+static json_t *
+read_word(struct reader *reader)
+{
+	const char *word = reader->p, *p = word;
+	int64_t number;
+	size_t size;
+
+	while (p < reader->end &&
+	    (is_digit(*p) || (*p >= 'a' && *p <= 'z') ||
+		(*p >= 'A' && *p <= 'Z') || *p == '-' || *p == '+' ||
+		*p == '.'))
+		p++;
+	size = (size_t)(p - word);
+	reader->p = p;
+	if (read_integer(&number, word, p))
+		return json_integer(number);
+	if (is_number(word, p))
+		return json_stringn_nocheck(word, size);
+	if (size == 4 && memcmp(word, "null", 4) == 0)
+		return json_null();
+	if (size == 4 && memcmp(word, "true", 4) == 0)
+		return json_true();
+	if (size == 5 && memcmp(word, "false", 5) == 0)
+		return json_false();
+	reader->p = word;
+	refuse(reader, "invalid token");
+	return NULL;
+}
+
+/*
+ * Values.
+ */
+
+static json_t *read_value(struct reader *);
+
+/* A bracket that opens; false where there are too many. */
+static bool
+enter(struct reader *reader)
+{
+	if (++reader->depth <= JSON_DEPTH_MAX) {
+		reader->p++;
+		return true;
+	}
+	error_set(reader->error, ERROR_DATA, "nesting deeper than %d",
+	    JSON_DEPTH_MAX);
+	return locate(reader, reader->p);
 }
 
 static bool
-load(json_t **value, const struct draft *draft, struct error *error)
+read_member(struct reader *reader, json_t *object)
 {
-	const bool copied = draft->copy.size > 0;
-	json_error_t found;
+	const size_t bottom = reader->strings.size,
+		     count = json_object_size(object);
+	const char *key, *key_end;
+	json_t *value;
 
-	*value = json_loadb(copied ? draft->copy.data : draft->start,
-	    copied ? draft->copy.size : (size_t)(draft->end - draft->start),
-	    JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &found);
-	return *value != NULL || refuse(draft, &found, error);
+	skip_blanks(reader);
+	key = reader->p;
+	if (key == reader->end || *key != '"')
+		return refuse(reader, "string or '}' expected");
+	if (!read_string(reader))
+		return false;
+	key_end = reader->p;
+	if (!take(reader, ':'))
+		return refuse(reader, "':' expected");
+	value = read_value(reader);
+	if (value == NULL)
+		return false;
+	json_object_set_new_nocheck(
+	    object, reader->strings.data + bottom, value);
+	reader->strings.size = bottom;
+	return json_object_size(object) > count ||
+	    refuse_again(reader, key, key_end);
+}
+
+static bool
+read_members(struct reader *reader, json_t *object)
+{
+	if (!enter(reader))
+		return false;
+	if (take(reader, '}'))
+		return true;
+	do
+		if (!read_member(reader, object))
+			return false;
+	while (take(reader, ','));
+	return take(reader, '}') || refuse(reader, "'}' expected");
+}
+
+static bool
+read_elements(struct reader *reader, json_t *array)
+{
+	json_t *value;
+
+	if (!enter(reader))
+		return false;
+	if (take(reader, ']'))
+		return true;
+	do {
+		value = read_value(reader);
+		if (value == NULL)
+			return false;
+		json_array_append_new(array, value);
+	} while (take(reader, ','));
+	return take(reader, ']') || refuse(reader, "']' expected");
+}
+
+static json_t *
+read_text(struct reader *reader)
+{
+	const size_t bottom = reader->strings.size;
+	json_t *value;
+
+	if (!read_string(reader))
+		return NULL;
+	value = json_stringn_nocheck(
+	    reader->strings.data + bottom, reader->strings.size - bottom - 1);
+	reader->strings.size = bottom;
+	return value;
+}
+
+/* What comes next; NULL where it is none. */
+static json_t *
+read_value(struct reader *reader)
+{
+	json_t *value;
+	bool ok;
+
+	skip_blanks(reader);
+	if (reader->p < reader->end && *reader->p == '"')
+		return read_text(reader);
+	if (reader->p == reader->end ||
+	    (*reader->p != '{' && *reader->p != '['))
+		return read_word(reader);
+	value = *reader->p == '{' ? json_object() : json_array();
+	ok = json_is_object(value) ? read_members(reader, value)
+				   : read_elements(reader, value);
+	reader->depth--;
+	if (ok)
+		return value;
+	json_decref(value);
+	return NULL;
 }
 
 static void *
@@ -383,19 +466,25 @@ use_mem(void)
 bool
 json_parse(json_t **value, const char *text, size_t size, struct error *error)
 {
-	struct draft draft = {
-	    text, text, text + size, text, BUF_INIT(SIZE_MAX)};
-	bool parsed;
+	struct reader reader = {
+	    text, text, text + size, BUF_INIT(SIZE_MAX), 0, error};
 
 	use_mem();
 	*value = NULL;
 	if (size >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
-		draft.start = draft.done = text + 3;
-	if (skip_blanks(draft.start, draft.end) == draft.end)
+		reader.p += 3;
+	skip_blanks(&reader);
+	if (reader.p == reader.end)
 		return error_set(error, ERROR_DATA, "empty input");
-	parsed = prepare(&draft, error) && load(value, &draft, error);
-	buf_release(&draft.copy);
-	return parsed;
+	*value = read_value(&reader);
+	skip_blanks(&reader);
+	if (*value != NULL && reader.p < reader.end) {
+		refuse(&reader, "something follows the end of the document");
+		json_decref(*value);
+		*value = NULL;
+	}
+	buf_release(&reader.strings);
+	return *value != NULL;
 }
 
 /* The member or element of that name; NULL if there is none. */
@@ -472,37 +561,21 @@ json_number(int64_t *number, const json_t *value, const char *path)
 	return text != NULL && read_integer(number, text, whole_end(text));
 }
 
-/* The bytes of the UTF-8 character at text; 0 if there is none. */
-static size_t
-character_size(const char *text, size_t size)
-{
-	size_t tried;
-
-	for (tried = 1; tried <= size && tried <= 4; tried++) {
-		json_t *character = json_stringn(text, tried);
-
-		if (character != NULL) {
-			json_decref(character);
-			return tried;
-		}
-	}
-	return 0;
-}
-
 static json_t *
 repaired_string(const char *text)
 {
+	const char *end = text + strlen(text);
 	struct buf repaired = BUF_INIT(SIZE_MAX);
 	json_t *string;
+	size_t size;
 
-	while (*text != '\0') {
-		size_t size = character_size(text, strlen(text));
-
+	for (; text < end; text += size) {
+		size = character_size(text, end);
 		if (size > 0)
 			buf_add(&repaired, text, size);
 		else
-			buf_text(&repaired, REPLACEMENT);
-		text += size > 0 ? size : 1;
+			add_character(&repaired, REPLACEMENT);
+		size += size == 0;
 	}
 	string = json_string(buf_string(&repaired));
 	buf_release(&repaired);
