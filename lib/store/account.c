@@ -234,18 +234,14 @@ take_invoice(struct db_rows *rows, struct invoice *invoice, struct error *error)
 	return db_done(rows, error);
 }
 
-/* The open cycle, else the latest one. */
-static bool
-load_cycle(struct db *db, const char *organization_id, struct dunning *dunning,
-    struct error *error)
-{
-	struct db_rows *rows = db_query(db,
-	    "SELECT id, organization_id, invoice_id, step, closed_why, "
-	    "opened_at, step_at, closed_at FROM dunning WHERE "
-	    "organization_id = $1 ORDER BY closed_at IS NULL DESC, opened_at "
-	    "DESC, id LIMIT 1",
-	    "t", organization_id);
+#define CYCLE                                                                  \
+	"SELECT id, organization_id, invoice_id, step, closed_why, "           \
+	"opened_at, step_at, closed_at FROM dunning WHERE "                    \
+	"organization_id = $1 "
 
+static bool
+take_cycle(struct db_rows *rows, struct dunning *dunning, struct error *error)
+{
 	if (db_next(rows)) {
 		dunning->known = true;
 		dunning->id = copy(rows, 0);
@@ -258,6 +254,20 @@ load_cycle(struct db *db, const char *organization_id, struct dunning *dunning,
 		dunning->closed_at = db_int(rows, 7);
 	}
 	return db_done(rows, error);
+}
+
+/* The open cycle, else the latest one; each is at hand in an index. */
+static bool
+load_cycle(struct db *db, const char *organization_id, struct dunning *dunning,
+    struct error *error)
+{
+	return take_cycle(db_query(db, CYCLE "AND closed_at IS NULL", "t",
+			      organization_id),
+		   dunning, error) &&
+	    (dunning->known ||
+		take_cycle(db_query(db, CYCLE "ORDER BY opened_at DESC LIMIT 1",
+			       "t", organization_id),
+		    dunning, error));
 }
 
 /* What a downgrade depends on besides the cycle itself. */
