@@ -394,6 +394,19 @@ keep_unmatched(struct ledger *ledger, const char *organization_id, int64_t now,
 	return ok;
 }
 
+/* Whether it is known from now on only, or its customer is: some may wait. */
+static bool
+is_linked(
+    const struct organization *organization, bool known, const char *customer)
+{
+	const char *now = organization->stripe_customer_id;
+
+	return organization->known &&
+	    (!known ||
+		(now != NULL &&
+		    (customer == NULL || strcmp(now, customer) != 0)));
+}
+
 /*
  * Decide and write. What is refused is refused before anything is written; what
  * it makes happen besides is never refused, or all of it is undone.
@@ -404,13 +417,17 @@ keep(struct ledger *ledger, const struct event *event, decide_fn *decide,
 {
 	int64_t deliveries = 0, cancelled = 0;
 	struct account account = {0};
+	struct organization *organization = &account.organization;
 	struct db *db = ledger->db;
+	char *customer = NULL;
 	struct plan plan;
-	bool ok, linked;
+	bool ok, known;
 
 	plan_init(&plan);
-	ok = account_load(db, event, &account, error) &&
-	    decide(event, &account, ledger->conf, &plan, error) &&
+	ok = account_load(db, event, &account, error);
+	known = organization->known;
+	customer = mem_copy(organization->stripe_customer_id);
+	ok = ok && decide(event, &account, ledger->conf, &plan, error) &&
 	    write_plan(db, event, &account, &plan, &cancelled, error) &&
 	    raise_alerts(ledger, event, &plan, error) &&
 	    resolve_alerts(ledger, event, &plan, error) &&
@@ -420,18 +437,18 @@ keep(struct ledger *ledger, const struct event *event, decide_fn *decide,
 		*result =
 		    result_line(event, &plan, &account, deliveries, cancelled);
 		ok = write_event(db, event,
-		    strcmp(plan.outcome, "unmatched") == 0
-			? event->organization_id
-			: subject_of(event, &account),
-		    NULL, plan.outcome, *result, plan.body, error);
-		linked = plan.organization_changed;
-		ok = ok && keep_causes(ledger, &plan, error) &&
-		    (!linked ||
-			keep_unmatched(ledger, account.organization.id,
+			 strcmp(plan.outcome, "unmatched") == 0
+			     ? event->organization_id
+			     : subject_of(event, &account),
+			 NULL, plan.outcome, *result, plan.body, error) &&
+		    keep_causes(ledger, &plan, error) &&
+		    (!is_linked(organization, known, customer) ||
+			keep_unmatched(ledger, organization->id,
 			    event->received_at, error));
 		if (!ok && error->kind == ERROR_DATA)
 			error->kind = ERROR_BUG;
 	}
+	free(customer);
 	plan_release(&plan);
 	account_release(&account);
 	return ok;
