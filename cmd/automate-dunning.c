@@ -72,15 +72,21 @@ print_last(const char *text)
 }
 
 static char *
-amount_of(const struct account *account)
+money(int64_t amount_minor, const char *currency)
 {
 	struct buf amount = BUF_INIT(64);
 	char *text;
 
-	money_text(&amount, account->owed.amount_minor, account->owed.currency);
+	money_text(&amount, amount_minor, currency);
 	text = mem_copy(buf_string(&amount));
 	buf_release(&amount);
 	return text;
+}
+
+static char *
+amount_of(const struct account *account)
+{
+	return money(account->owed.amount_minor, account->owed.currency);
 }
 
 static void
@@ -233,6 +239,62 @@ list_adrift(void *context, const struct debtors_adrift *adrift)
 	print_last(adrift->name);
 }
 
+/* The first moment of the month, where the business is. */
+static int64_t
+month_start(const struct conf *conf)
+{
+	struct tm day;
+
+	clock_local(&day, clock_now(), conf->zone);
+	day.tm_mday = 1;
+	day.tm_hour = day.tm_min = day.tm_sec = 0;
+	return clock_from_local(&day, conf->zone);
+}
+
+/* A line of the table, or an element of the array that context is. */
+static void
+take_sum(void *context, const struct debtors_sum *sum)
+{
+	char *amount = money(sum->amount_minor, sum->currency);
+	json_t *json;
+
+	if (prog.json) {
+		json = json_object();
+		json_put(json, "stage", sum->stage);
+		json_put_number(json, "customers", sum->customers);
+		json_put_number(json, "amount_minor", sum->amount_minor);
+		json_put(json, "currency", sum->currency);
+		json_put(json, "amount", amount);
+		json_array_append_new(context, json);
+	} else {
+		print_cell(sum->stage, 14);
+		printf("%9" PRId64 "  ", sum->customers);
+		print_last(amount);
+	}
+	free(amount);
+}
+
+static bool
+list_sums(struct db *db, const struct conf *conf, struct error *error)
+{
+	const int64_t since = month_start(conf);
+	json_t *totals = json_array(), *json = json_object();
+	char when[CLOCK_TEXT_MAX];
+	bool ok;
+
+	if (!prog.json)
+		printf("\n%-14s  %9s  %s\n", "STAGE", "CUSTOMERS",
+		    "OWED, OR RECOVERED THIS MONTH");
+	ok = debtors_add_up(db, since, take_sum, totals, error);
+	json_object_set_new(json, "totals", totals);
+	json_put(json, "recovered_since", clock_format(when, since));
+	if (ok && prog.json)
+		show_json(json);
+	else
+		json_decref(json);
+	return ok;
+}
+
 static bool
 list(struct db *db, const struct conf *conf, struct error *error)
 {
@@ -248,7 +310,8 @@ list(struct db *db, const struct conf *conf, struct error *error)
 	for (i = 0; ok && i < count; i++)
 		ok = list_one(db, &accounts[i], conf, error);
 	debtors_free(accounts, count);
-	return ok && debtors_find_adrift(db, list_adrift, NULL, error);
+	return ok && debtors_find_adrift(db, list_adrift, NULL, error) &&
+	    list_sums(db, conf, error);
 }
 
 /*

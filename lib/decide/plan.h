@@ -47,6 +47,7 @@ struct invoice {
 	char *id, *organization_id, *state, *currency, *url;
 	bool action_required;
 	int64_t state_at, failed_at, amount_minor, attempts, next_attempt_at;
+	int64_t recovered_minor; /* owed until it was paid after all */
 };
 
 struct dunning {

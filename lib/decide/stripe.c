@@ -453,6 +453,9 @@ read_invoice(const struct matter *matter, const char *state)
 		invoice->id = mem_copy(event->invoice_id);
 		invoice->organization_id = mem_copy(matter->organization->id);
 	}
+	if (is_word(state, "paid") && invoice->failed_at != 0 &&
+	    !is_word(invoice->state, "paid"))
+		invoice->recovered_minor = invoice->amount_minor;
 	mem_replace(&invoice->state, state);
 	invoice->state_at = event->occurred_at;
 	invoice->amount_minor = number_of(object, amounts);

@@ -211,8 +211,8 @@ load_organization(struct db *db, const struct event *event,
 
 #define INVOICE                                                                \
 	"SELECT id, organization_id, state, currency, url, action_required, "  \
-	"state_at, failed_at, amount_minor, attempts, next_attempt_at "        \
-	"FROM invoices WHERE "
+	"state_at, failed_at, amount_minor, attempts, next_attempt_at, "       \
+	"recovered_minor FROM invoices WHERE "
 
 static bool
 take_invoice(struct db_rows *rows, struct invoice *invoice, struct error *error)
@@ -230,6 +230,7 @@ take_invoice(struct db_rows *rows, struct invoice *invoice, struct error *error)
 		invoice->amount_minor = db_int(rows, 8);
 		invoice->attempts = db_int(rows, 9);
 		invoice->next_attempt_at = db_int(rows, 10);
+		invoice->recovered_minor = db_int(rows, 11);
 	}
 	return db_done(rows, error);
 }
@@ -478,21 +479,23 @@ write_invoice(struct db *db, const struct invoice *invoice, struct error *error)
 	return db_run(db, error,
 	    "INSERT INTO invoices (id, organization_id, state, currency, url, "
 	    "action_required, state_at, failed_at, amount_minor, attempts, "
-	    "next_attempt_at) VALUES ($1, $2, $3, $4, $5, $6, $7, "
-	    "nullif($8, 0), $9, $10, nullif($11, 0)) "
+	    "next_attempt_at, recovered_minor) VALUES ($1, $2, $3, $4, $5, "
+	    "$6, $7, nullif($8, 0), $9, $10, nullif($11, 0), nullif($12, 0)) "
 	    "ON CONFLICT (id) DO UPDATE SET state = excluded.state, "
 	    "currency = excluded.currency, url = excluded.url, "
 	    "action_required = excluded.action_required, "
 	    "state_at = excluded.state_at, failed_at = excluded.failed_at, "
 	    "amount_minor = excluded.amount_minor, "
 	    "attempts = excluded.attempts, "
-	    "next_attempt_at = excluded.next_attempt_at",
+	    "next_attempt_at = excluded.next_attempt_at, "
+	    "recovered_minor = excluded.recovered_minor",
 	    "ttttt"
-	    "iiiiii",
+	    "iiiiiii",
 	    invoice->id, invoice->organization_id, invoice->state,
 	    invoice->currency, invoice->url, (int64_t)invoice->action_required,
 	    invoice->state_at, invoice->failed_at, invoice->amount_minor,
-	    invoice->attempts, invoice->next_attempt_at);
+	    invoice->attempts, invoice->next_attempt_at,
+	    invoice->recovered_minor);
 }
 
 static bool

@@ -100,6 +100,35 @@ debtors_find_adrift(struct db *db, debtors_visit_adrift *visit, void *context,
 }
 
 bool
+debtors_add_up(struct db *db, int64_t since, debtors_visit_sum *visit,
+    void *context, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT CASE step WHEN 'payment_failed' THEN 1 WHEN 'reminder_1' "
+	    "THEN 2 WHEN 'reminder_3' THEN 3 ELSE 4 END, step, currency, "
+	    "count(*), sum(amount_minor) FROM dunning d JOIN invoices i ON "
+	    "i.id = d.invoice_id WHERE closed_at IS NULL GROUP BY step, "
+	    "currency UNION ALL "
+	    "SELECT 5, 'owed', currency, count(*), sum(amount_minor) FROM "
+	    "dunning d JOIN invoices i ON i.id = d.invoice_id WHERE closed_at "
+	    "IS NULL GROUP BY currency UNION ALL "
+	    "SELECT 6, 'recovered', currency, count(DISTINCT organization_id), "
+	    "sum(recovered_minor) FROM invoices WHERE recovered_minor IS NOT "
+	    "NULL AND state_at >= $1 GROUP BY currency ORDER BY 1, 2, 3",
+	    "i", since);
+	struct debtors_sum sum;
+
+	while (db_next(rows)) {
+		sum.stage = db_text(rows, 1);
+		sum.currency = db_text(rows, 2);
+		sum.customers = db_int(rows, 3);
+		sum.amount_minor = db_int(rows, 4);
+		visit(context, &sum);
+	}
+	return db_done(rows, error);
+}
+
+bool
 debtors_told(
     struct db *db, const char *event_id, char **state, struct error *error)
 {

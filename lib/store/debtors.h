@@ -36,6 +36,19 @@ typedef void debtors_visit_adrift(void *context, const struct debtors_adrift *);
 bool debtors_find_adrift(struct db *, debtors_visit_adrift *, void *context,
     struct error *) __attribute__((warn_unused_result));
 
+/*
+ * What customers owe at each stage, at all, and what has come in after all
+ * since a moment: of each, one for a currency, in this order.
+ */
+struct debtors_sum {
+	const char *stage; /* the latest step of a cycle; owed; recovered */
+	const char *currency; /* both borrowed until the visitor returns */
+	int64_t customers, amount_minor;
+};
+typedef void debtors_visit_sum(void *context, const struct debtors_sum *);
+bool debtors_add_up(struct db *, int64_t since, debtors_visit_sum *,
+    void *context, struct error *) __attribute__((warn_unused_result));
+
 /* What became of the message of that event: a delivery's state, or NULL. */
 bool debtors_told(struct db *, const char *event_id, char **state,
     struct error *) __attribute__((warn_unused_result));

@@ -420,6 +420,36 @@ run automate-dunning --thaw all --now "$(when 15)"
 cron 15
 is "$(state 1)" 'downgraded free downgrade downgraded' 'until all are thawed'
 
+# Totals: two owe, one paid in time, and one the month before.
+fresh
+customers 1 4
+failure 1 | stripe 0 10:00
+failure 2 | sed 's/usd/jpy/' | stripe 0 10:00
+{
+	failure 3 -5
+	payment 3 -1 23:59
+	failure 4 -5
+	payment 4 0 00:00
+} | stripe 0 10:00
+cron 1
+run automate-dunning --list --now "$(when 2)"
+is "$(sed -n '/^STAGE/,$p' out | tr -s ' ')" "STAGE CUSTOMERS OWED, OR RECOVERED THIS MONTH
+reminder_1 1 ¥2,900
+reminder_1 1 \$29.00
+owed 1 ¥2,900
+owed 1 \$29.00
+recovered 1 \$29.00" 'what is owed at each stage, and what came in this month'
+run automate-dunning --list --json --now "$(when 2)"
+tail -1 out >totals
+is "$(json totals '$.totals[3].stage' && json totals '$.totals[3].customers' && json totals '$.totals[3].amount_minor' && json totals '$.totals[4].stage' && json totals '$.recovered_since')" \
+	'owed
+1
+2900
+recovered
+2026-11-01T00:00:00Z' 'the same in numbers'
+run automate-dunning --list --now "$(when 30 00:00)"
+unlike "$(cat out)" '^recovered' 'the next month begins with nothing'
+
 # To look at.
 fresh
 run automate-dunning --list
@@ -430,12 +460,12 @@ failure 1 | stripe 0 10:00
 cron 1
 sqlite3 automate.db "UPDATE organizations SET status = 'past_due', status_at = $(seconds 0) WHERE id = 'org_2'"
 run automate-dunning --list --json --now "$(when 2)"
-is "$(wc -l <out)" 2 'two in the list'
+is "$(wc -l <out)" 3 'two in the list, and its totals'
 head -1 out >first
 is "$(json first '$.organization') $(json first '$.day') $(json first '$.amount') $(json first '$.step') $(json first '$.reminders.reminder_1') $(json first '$.next') $(json first '$.next_at')" \
 	"org_1 2 \$29.00 reminder_1 done reminder_3 2026-11-04T09:00:00Z" \
 	'who, since when, owed what, what came and what comes'
-like "$(tail -1 out)" '"org_2".*"waits":"no cycle"' 'one without a cycle'
+like "$(cat out)" '"org_2".*"waits":"no cycle"' 'one without a cycle'
 run automate-dunning --list --now "$(when 2)"
 like "$(cat out)" '^org_1 +2026-11-01 +2 +[$]29\.00 +reminder_1 +1 of 1 +reminder_3 +2026-11-04T09:00:00Z +- +Acme 1$' \
 	'the same for people'
