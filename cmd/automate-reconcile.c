@@ -15,8 +15,10 @@
 #include "decide/message.h"
 #include "decide/usage.h"
 #include "net/ping.h"
+#include "net/stripe.h"
 #include "night.h"
 #include "prog.h"
+#include "show.h"
 #include "store/runs.h"
 #include "store/usage.h"
 
@@ -28,11 +30,12 @@ enum {
 	OPTION_ORGANIZATION,
 	OPTION_TODAY,
 	OPTION_APPLY,
-	OPTION_ACCEPT
+	OPTION_ACCEPT,
+	OPTION_EXPLAIN
 };
 
 static struct {
-	const char *day, *since, *only, *apply, *accept;
+	const char *day, *since, *only, *apply, *accept, *explain;
 	bool today;
 } options;
 
@@ -379,6 +382,84 @@ run(struct error *error)
 	    error);
 }
 
+/*
+ * --explain: what an event of Stripe says of usage that it could not count. Of
+ * the events only their sort is told to us; the rest is read here.
+ * https://docs.stripe.com/billing/subscriptions/usage-based/recording-usage-api
+ */
+
+static void
+print_words(const char *before, const char *words)
+{
+	fputs(before, stdout);
+	show_line(stdout, words != NULL ? words : "-", 1000);
+}
+
+static void
+print_error_type(const json_t *type)
+{
+	const json_t *samples = json_at(type, "sample_errors");
+	const json_t *sample;
+	int64_t count = 0;
+	size_t i;
+
+	if (!json_number(&count, type, "error_count"))
+		count = 0;
+	print_words("", json_text(type, "code"));
+	printf(": %" PRId64 "\n", count);
+	json_array_foreach(samples, i, sample)
+	{
+		print_words("  ", json_text(sample, "request.identifier"));
+		print_words(": ", json_text(sample, "error_message"));
+		putchar('\n');
+	}
+}
+
+static void
+print_explained(const json_t *data)
+{
+	const json_t *types = json_at(data, "reason.error_types");
+	const json_t *type;
+	size_t i;
+
+	print_words("", json_text(data, "validation_start"));
+	print_words(" to ", json_text(data, "validation_end"));
+	print_words(": ", json_text(data, "developer_message_summary"));
+	putchar('\n');
+	json_array_foreach(types, i, type)
+	{
+		print_error_type(type);
+	}
+}
+
+static bool
+explain(struct error *error)
+{
+	char *path = mem_format("/v2/core/events/%s", options.explain);
+	enum stripe_answer answer = STRIPE_FAILED;
+	struct stripe *stripe = NULL;
+	json_t *event = NULL;
+
+	if (stripe_open(&stripe, &work.conf, error))
+		answer = stripe_get(stripe, path, NULL, &event, error);
+	stripe_close(stripe);
+	free(path);
+	if (answer == STRIPE_ABSENT)
+		error_set(error, ERROR_DATA,
+		    "Stripe has no event \"%.100s\"; it keeps them for 30 "
+		    "days",
+		    options.explain);
+	if (answer != STRIPE_FOUND)
+		return false;
+	if (prog.json) {
+		show_json(event);
+		return true;
+	}
+	print_explained(json_at(event, "data"));
+	json_decref(event);
+	return true;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -388,14 +469,15 @@ main(int argc, char *argv[])
 	    {"organization", required_argument, NULL, OPTION_ORGANIZATION},
 	    {"today", no_argument, NULL, OPTION_TODAY},
 	    {"apply", required_argument, NULL, OPTION_APPLY},
-	    {"accept", required_argument, NULL, OPTION_ACCEPT}, {0}};
+	    {"accept", required_argument, NULL, OPTION_ACCEPT},
+	    {"explain", required_argument, NULL, OPTION_EXPLAIN}, {0}};
 	struct error error = {0};
 	bool ok;
 	int ch;
 
 	prog_start("automate-reconcile",
 	    "[options] [--day day | --since day | --today] [--organization "
-	    "id] | --apply drift | --accept drift",
+	    "id] | --apply drift | --accept drift | --explain event",
 	    argv);
 	while ((ch = prog_getopt(argc, argv, "", known)) != -1)
 		switch (ch) {
@@ -405,23 +487,28 @@ main(int argc, char *argv[])
 		case OPTION_TODAY: options.today = true; break;
 		case OPTION_APPLY: options.apply = optarg; break;
 		case OPTION_ACCEPT: options.accept = optarg; break;
+		case OPTION_EXPLAIN: options.explain = optarg; break;
 		default: prog_usage();
 		}
 	if (optind < argc ||
 	    (options.day != NULL) + (options.since != NULL) + options.today +
-		    (options.apply != NULL) + (options.accept != NULL) >
+		    (options.apply != NULL) + (options.accept != NULL) +
+		    (options.explain != NULL) >
 		1 ||
-	    (is_by_hand() && options.only != NULL))
+	    ((is_by_hand() || options.explain != NULL) && options.only != NULL))
 		prog_usage();
 
 	ok = prog_ready(&work.conf, &error);
 	work.now = clock_now();
 	work.table = isatty(STDOUT_FILENO) && !prog.json;
 	work.terminal = isatty(STDERR_FILENO) && !prog.quiet;
-	ok = ok &&
-	    db_open(&work.db, &work.conf, prog.dry_run ? DB_REHEARSE : DB_WRITE,
-		&error) &&
-	    db_pass(work.db, &error) && run(&error);
+	if (options.explain != NULL)
+		ok = ok && explain(&error);
+	else
+		ok = ok &&
+		    db_open(&work.db, &work.conf,
+			prog.dry_run ? DB_REHEARSE : DB_WRITE, &error) &&
+		    db_pass(work.db, &error) && run(&error);
 
 	db_close(work.db);
 	conf_release(&work.conf);

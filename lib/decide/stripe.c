@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "decide/message.h"
 #include "decide/money.h"
 #include "decide/payment.h"
 #include "decide/plan.h"
@@ -783,18 +784,31 @@ open_dispute(const struct matter *matter)
 	free(amount);
 }
 
-/* Thin: what was wrong is to be fetched, and only samples of it are told. */
+/*
+ * Thin: what was wrong is not in it, but at Stripe, which only a command that
+ * may ask can say.
+ */
 static void
 report_meter(const struct matter *matter)
 {
-	const char *meter = json_text(matter->event->data, "related_object.id");
+	const struct event *event = matter->event;
+	const char *meter = json_text(event->data, "related_object.id");
+	struct buf command = BUF_INIT(2048);
+	struct alert alert = {0};
 
-	tell_founder(matter, "usage.meter_errors",
-	    mem_format("usage.meter_errors:%s", meter != NULL ? meter : ""),
-	    mem_format("Stripe took usage that it then could not count "
-		       "(%s, meter %s). See %s at Stripe.",
-		matter->event->kind, meter != NULL ? meter : "unknown",
-		matter->event->id));
+	buf_text(&command, "automate-reconcile --explain ");
+	message_word(&command, event->id);
+	alert.kind = mem_copy("usage.meter_errors");
+	alert.key =
+	    mem_format("usage.meter_errors:%s", meter != NULL ? meter : "");
+	alert.message = mem_format(
+	    "Stripe took usage that it then could not count (%s, meter %s): "
+	    "money not billed. The next command says why.",
+	    event->kind, meter != NULL ? meter : "unknown");
+	alert.next_command = mem_copy(buf_string(&command));
+	alert.event_id = mem_copy(event->id);
+	plan_alert(matter->plan, &alert);
+	buf_release(&command);
 }
 
 /*

@@ -240,6 +240,31 @@ is_status 0 'by hand'
 is "$(sql "SELECT state FROM deliveries WHERE step = 'welcome' AND organization_id = 'org_h'")" \
 	"done" 'what the event made happen is delivered at once'
 
+# Usage that Stripe could not count: the event does not say why, Stripe does.
+rm -f automate.db*
+cat >>automate.yaml <<-END
+	  secret_key: sk_test_secret
+	  api_base: $URL
+END
+echo '{"id":"evt_test_m","object":"v2.core.event","type":"v1.billing.meter.error_report_triggered","created":"2026-11-01T10:00:11.123Z","livemode":false,"related_object":{"id":"mtr_1","type":"billing.meter","url":"/v1/billing/meters/mtr_1"}}' >thin
+take <thin
+next=$(sql "SELECT next_command FROM system_alerts WHERE kind = 'usage.meter_errors'")
+is "$next" 'automate-reconcile --explain evt_test_m' 'the alert says how to ask why'
+reasons='{"developer_message_summary":"There is 1 invalid event","validation_start":"2026-11-01T10:00:00.000Z","validation_end":"2026-11-01T10:00:10.000Z","reason":{"error_count":1,"error_types":[{"code":"meter_event_customer_not_found","error_count":1,"sample_errors":[{"error_message":"No customer cus_9","request":{"identifier":"usage:org_9:2026-10-31:40"}}]}]}}'
+script "/v2/core/events/evt_test_m 200 body=$(sed "s|}\$|,\"data\":$reasons}|" thin)"
+# shellcheck disable=SC2086 # a command of words
+run $next
+is_status 0 'asked'
+is "$(cat out)" '2026-11-01T10:00:00.000Z to 2026-11-01T10:00:10.000Z: There is 1 invalid event
+meter_event_customer_not_found: 1
+  usage:org_9:2026-10-31:40: No customer cus_9' 'it says what was wrong, with examples'
+run automate-reconcile --json --explain evt_test_m
+is "$(json out '$.data.reason.error_types[0].code')" \
+	meter_event_customer_not_found 'or as Stripe has it'
+script '/v2/core/events/evt_gone 404 body={"error":{"type":"invalid_request_error","code":"resource_missing","message":"No such event"}}'
+run automate-reconcile --explain evt_gone
+is_status 65 'an event that Stripe has no more'
+
 # Killed at every call that touches the database.
 if strace -o /dev/null true 2>/dev/null; then
 	calls=pwrite64,fdatasync,fsync,ftruncate,fcntl,unlink,openat
