@@ -218,11 +218,6 @@ tell_due(struct intake *intake)
 static bool
 close_intake(struct intake *intake, bool ok, struct error *error)
 {
-	const char *event_id =
-	    intake->total == 1 && ok && !ledger_caused(intake->ledger)
-	    ? intake->event_id
-	    : NULL;
-
 	if (ok)
 		intake_say_skipped(intake->ledger, intake->conf);
 	if (intake->due != NULL)
@@ -230,7 +225,7 @@ close_intake(struct intake *intake, bool ok, struct error *error)
 	ledger_close(intake->ledger);
 	buf_release(&intake->output);
 	if (ok && intake->due == NULL && intake->recorded)
-		intake_deliver(event_id);
+		intake_deliver(intake->total == 1 ? intake->event_id : NULL);
 	free(intake->event_id);
 	if (ok && intake->worst.kind != ERROR_NONE)
 		*error = intake->worst;

@@ -11,7 +11,8 @@
 struct ledger {
 	struct db *db;
 	const struct conf *conf;
-	bool caused; /* some event made others happen */
+	const char
+	    *root; /* the event being recorded, which makes others happen */
 	bool matching; /* what was unmatched is being decided */
 	bool skipped[CONF_DESTINATIONS];
 };
@@ -248,23 +249,26 @@ result_line(const struct event *event, const struct plan *plan,
 
 /* An event that was unmatched is there already, and now has its outcome. */
 static bool
-write_event(struct db *db, const struct event *event,
+write_event(struct ledger *ledger, const struct event *event,
     const char *organization_id, const char *twin_of, const char *outcome,
     const char *line, const char *body, struct error *error)
 {
-	return db_run(db, error,
+	const char *root = ledger->root;
+
+	return db_run(ledger->db, error,
 	    "INSERT INTO events (id, source, kind, organization_id, "
 	    "customer_id, lead_id, call_id, invoice_id, twin_key, twin_of, "
-	    "occurred_at, received_at, outcome, result, body) VALUES ($1, $2, "
-	    "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
-	    "ON CONFLICT (id) DO UPDATE SET "
+	    "occurred_at, received_at, outcome, result, body, caused_by) "
+	    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+	    "$14, $15, nullif($16, $1)) ON CONFLICT (id) DO UPDATE SET "
 	    "organization_id = excluded.organization_id, "
+	    "caused_by = excluded.caused_by, "
 	    "outcome = excluded.outcome, result = excluded.result",
-	    "ttttttttttiittt", event->id, event->source, event->kind,
+	    "ttttttttttiitttt", event->id, event->source, event->kind,
 	    organization_id, event->customer_id, event->lead_id, event->call_id,
 	    event->invoice_id, twin_of == NULL ? event->twin_key : NULL,
 	    twin_of, event->occurred_at, event->received_at, outcome, line,
-	    body != NULL ? body : event->body);
+	    body != NULL ? body : event->body, root);
 }
 
 static bool
@@ -302,7 +306,6 @@ keep_causes(struct ledger *ledger, struct plan *plan, struct error *error)
 		free(line);
 		free(twin_of);
 		line = twin_of = NULL;
-		ledger->caused = true;
 	}
 	return ok;
 }
@@ -387,7 +390,6 @@ keep_unmatched(struct ledger *ledger, const char *organization_id, int64_t now,
 			    ledger, unmatched.bodies[done], now, error);
 	}
 	ledger->matching = false;
-	ledger->caused |= unmatched.count > 0;
 	while (unmatched.count > 0)
 		free(unmatched.bodies[--unmatched.count]);
 	free(unmatched.bodies);
@@ -436,7 +438,7 @@ keep(struct ledger *ledger, const struct event *event, decide_fn *decide,
 		note_skipped(ledger, &plan);
 		*result =
 		    result_line(event, &plan, &account, deliveries, cancelled);
-		ok = write_event(db, event,
+		ok = write_event(ledger, event,
 			 strcmp(plan.outcome, "unmatched") == 0
 			     ? event->organization_id
 			     : subject_of(event, &account),
@@ -462,11 +464,12 @@ ledger_record(struct ledger *ledger, const struct event *event,
 	bool ok;
 
 	*result = NULL;
+	ledger->root = event->id;
 	if (!db_in_transaction(ledger->db) && !db_begin(ledger->db, error))
 		return LEDGER_FAILED;
 	ok = find_fact(ledger->db, event, result, &twin_of, error);
 	if (ok && twin_of != NULL)
-		ok = write_event(ledger->db, event, NULL, twin_of, "duplicate",
+		ok = write_event(ledger, event, NULL, twin_of, "duplicate",
 		    *result, NULL, error);
 	free(twin_of);
 	if (ok && *result != NULL)
@@ -497,12 +500,6 @@ struct db *
 ledger_db(const struct ledger *ledger)
 {
 	return ledger->db;
-}
-
-bool
-ledger_caused(const struct ledger *ledger)
-{
-	return ledger->caused;
 }
 
 bool

@@ -28,7 +28,8 @@ enum ledger_answer { LEDGER_RECORDED, LEDGER_DUPLICATE, LEDGER_FAILED };
  * event of another id that tells the same fact is kept, as a duplicate.
  *
  * In the same transaction come the events that this one makes happen, and, as
- * soon as their customer is known, those that were unmatched.
+ * soon as their customer is known, those that were unmatched; each says by
+ * which it was caused.
  *
  * Nothing of it is to be acknowledged before ledger_flush() was true: many
  * events may share one transaction. On LEDGER_FAILED with an error of kind
@@ -47,9 +48,6 @@ bool ledger_alert(struct ledger *, struct alert *, int64_t now, struct error *)
 
 /* Its connection, for reading what is there by now. */
 struct db *ledger_db(const struct ledger *);
-
-/* Whether an event recorded here made others happen, which have deliveries. */
-bool ledger_caused(const struct ledger *);
 
 /* Whether something would have gone there, were it configured. */
 bool ledger_skipped(const struct ledger *, enum conf_destination_index);

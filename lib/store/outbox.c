@@ -363,6 +363,11 @@ compare_due(const void *one, const void *other)
 	return a->id < b->id ? -1 : 1;
 }
 
+/* What that event owes, and what those do that it made happen; NULL: any. */
+#define OF_EVENT                                                               \
+	"($3 IS NULL OR event_id IN (SELECT id FROM events WHERE id = $3 OR "  \
+	"caused_by = $3)) "
+
 /* RETURNING gives them in any order. */
 static bool
 claim_lane(struct outbox *outbox, int destination, int64_t room,
@@ -372,8 +377,8 @@ claim_lane(struct outbox *outbox, int destination, int64_t room,
 	    "UPDATE deliveries SET state = 'sending', attempts = attempts + 1, "
 	    "lease_owner = $5, lease_until = $6 WHERE id IN (SELECT id FROM "
 	    "deliveries WHERE state = 'queued' AND destination = $1 AND "
-	    "due_at <= $2 AND ($3 IS NULL OR event_id = $3) ORDER BY due_at, "
-	    "id LIMIT $4) RETURNING id, idempotency_key, step, body, "
+	    "due_at <= $2 AND " OF_EVENT
+	    "ORDER BY due_at, id LIMIT $4) RETURNING id, idempotency_key, step, body, "
 	    "alert_kind, organization_id, attempts, expires_at, due_at",
 	    "tititi", outbox->conf->destinations[destination].name, now,
 	    event_id, room, outbox->owner, now + OUTBOX_LEASE_S);
@@ -622,8 +627,8 @@ outbox_list(struct outbox *outbox, const char *state, const char *destination,
 	    "SELECT " ROW_COLUMNS
 	    "WHERE ($1 IS NULL OR d.state = $1 OR ($1 = 'held' AND "
 	    "d.state = 'queued' AND h.held_at IS NOT NULL)) AND "
-	    "($2 IS NULL OR d.destination = $2) AND ($3 IS NULL OR "
-	    "d.event_id = $3) ORDER BY d.id DESC LIMIT $4",
+	    "($2 IS NULL OR d.destination = $2) AND " OF_EVENT
+	    "ORDER BY d.id DESC LIMIT $4",
 	    "ttti", state, destination, event_id, limit);
 
 	while (db_next(rows))
@@ -775,7 +780,7 @@ outbox_due(struct outbox *outbox, const char *event_id, int64_t now,
 		rows = db_query(outbox->db,
 		    "SELECT " ROW_COLUMNS
 		    "WHERE d.state = 'queued' AND d.destination = $1 AND "
-		    "d.due_at <= $2 AND ($3 IS NULL OR d.event_id = $3) "
+		    "d.due_at <= $2 AND " OF_EVENT
 		    "ORDER BY d.due_at, d.id LIMIT $4",
 		    "titi", destination->name, now, event_id,
 		    health->breaker.open_until != 0 ? (int64_t)1 : INT64_MAX);

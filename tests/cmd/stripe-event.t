@@ -233,12 +233,20 @@ unlike "$(cat err)" whsec_ 'no secret is said'
 run env GATEWAY_INTERFACE=CGI/1.1 automate-stripe-event --unsigned --later <"$data/invoice.payment_failed.json"
 is_status 77 '--unsigned is refused under CGI'
 
-# By hand: waits for the deliveries it has caused, onboarding included.
+# By hand: waits for the deliveries it has caused, onboarding and what was
+# unmatched included, and for no other.
+others=$(sql "SELECT count(*) FROM deliveries WHERE state = 'queued' AND due_at <= $(date +%s)")
+ok 'others are due' [ "$others" -gt 0 ]
+event evt_hf invoice.payment_failed 1700000100 "$(invoice in_h cus_h sub_h 1 "$unpaid")" >in
+take <in
 checkout evt_h org_h cus_h >in
 run automate-stripe-event --unsigned <in
 is_status 0 'by hand'
-is "$(sql "SELECT state FROM deliveries WHERE step = 'welcome' AND organization_id = 'org_h'")" \
-	"done" 'what the event made happen is delivered at once'
+is "$(sql "SELECT group_concat(step || ' ' || state, ', ') FROM (SELECT * FROM deliveries WHERE organization_id = 'org_h' AND step NOT LIKE 'day%' ORDER BY step)")" \
+	"new_customer done, payment_failed done, welcome done" \
+	'what the event made happen is delivered at once'
+is "$(sql "SELECT count(*) FROM deliveries WHERE state = 'queued' AND organization_id IS NOT 'org_h' AND due_at <= $(date +%s)")" \
+	"$others" 'and nothing of others'
 
 # Usage that Stripe could not count: the event does not say why, Stripe does.
 rm -f automate.db*
