@@ -175,16 +175,16 @@ first_part(const struct answer *answer)
 
 static void
 count_ruling(struct sending *sending, struct lane *lane,
-    const struct retry_ruling *ruling, const struct answer *answer)
+    const struct retry_ruling *ruling)
 {
 	switch (ruling->verdict) {
 	case RETRY_DONE: sending->count->done++; break;
 	case RETRY_DEAD: sending->count->dead++; break;
 	default: sending->count->postponed++; break;
 	}
-	if (ruling->verdict == RETRY_LATER && answer->status == 429)
-		lane->wait_until = ruling->due_at;
-	else if (ruling->verdict == RETRY_GONE)
+	if (ruling->rest_until > lane->wait_until)
+		lane->wait_until = ruling->rest_until;
+	if (ruling->verdict == RETRY_GONE)
 		lane->wait_until = INT64_MAX;
 }
 
@@ -219,7 +219,7 @@ take_answer(
 	if (answers->count++ == 0)
 		answers->since_ms = clock_monotonic_ms();
 	settlement->answer = first_part(answer);
-	count_ruling(sending, lane, &settlement->ruling, answer);
+	count_ruling(sending, lane, &settlement->ruling);
 	buf_release(&answer->body);
 }
 

@@ -10,7 +10,6 @@
 #include "base/mask.h"
 #include "decide/message.h"
 
-#define ASKED_MAX_S CLOCK_DAY_S
 #define LAST_TRY_S 60
 #define QUOTE_MAX 80 /* code points */
 #define READ_MAX 400 /* of which the quote is made */
@@ -248,8 +247,7 @@ next_try(
     int64_t wait_min_s, int64_t asked_s, const struct retry_attempt *attempt)
 {
 	const int64_t now = attempt->now, expires_at = attempt->expires_at;
-	const int64_t earliest = now +
-	    larger(wait_min_s, asked_s < ASKED_MAX_S ? asked_s : ASKED_MAX_S);
+	const int64_t earliest = now + larger(wait_min_s, asked_s);
 	const int64_t due_at = larger(earliest, now + spread_wait_s(attempt));
 
 	if (due_at <= expires_at)
@@ -310,6 +308,24 @@ describe(struct buf *reason, const struct answer *answer, const char *advice)
 	buf_text(reason, advice);
 }
 
+/* Of Retry-After; -1: none. */
+static int64_t
+asked_s(const struct answer *answer)
+{
+	return answer->retry_after_s < RETRY_ASKED_MAX_S ? answer->retry_after_s
+							 : RETRY_ASKED_MAX_S;
+}
+
+/* Until when it asks to be left alone; 0: it does not. */
+static int64_t
+rest_until(const struct meaning *meaning, const struct answer *answer,
+    const struct retry_attempt *attempt)
+{
+	if (asked_s(answer) > 0)
+		return attempt->now + asked_s(answer);
+	return answer->status == 429 ? attempt->now + meaning->wait_min_s : 0;
+}
+
 static void
 decide(struct retry_ruling *ruling, const struct meaning *meaning,
     const struct answer *answer, const struct retry_attempt *attempt)
@@ -321,8 +337,9 @@ decide(struct retry_ruling *ruling, const struct meaning *meaning,
 		ruling->due_at = attempt->now;
 	if (meaning->verdict != RETRY_LATER)
 		return;
+	ruling->rest_until = rest_until(meaning, answer, attempt);
 	ruling->due_at =
-	    next_try(meaning->wait_min_s, answer->retry_after_s, attempt);
+	    next_try(meaning->wait_min_s, asked_s(answer), attempt);
 	if (ruling->due_at == 0)
 		ruling->verdict = RETRY_DEAD;
 }

@@ -41,10 +41,12 @@ struct retry_attempt {
 };
 
 #define RETRY_REASON_MAX 200
+#define RETRY_ASKED_MAX_S 86400 /* longer than this nobody is left alone */
 
 struct retry_ruling {
 	enum retry_verdict verdict;
 	int64_t due_at; /* of LATER; of GONE and PLAIN, now; else 0 */
+	int64_t rest_until; /* nothing else is to go there before; 0: it may */
 	bool destination_fault; /* what a breaker is to count */
 	char reason[RETRY_REASON_MAX];
 };
@@ -64,7 +66,8 @@ struct retry_ruling {
  * timeout and a full queue at least a minute. Retry-After is obeyed up to a
  * day: nothing goes before that. A try that would come after expires_at comes
  * at expires_at instead, if that is a minute ahead and not before what was
- * asked; else the delivery is dead, as too old.
+ * asked; else the delivery is dead, as too old. With Retry-After, and with 429
+ * for a minute, it is the destination that asks to be left alone: rest_until.
  *
  * The destination's fault, RETRY_GONE: redirects, which are not followed; 401,
  * 402, 403, 404, 405, 407, 410, 415; the words and codes with which Slack and

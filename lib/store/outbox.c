@@ -23,6 +23,7 @@
 struct health {
 	bool known, changed;
 	bool held;
+	int64_t rest_until; /* as it asked */
 	struct breaker breaker;
 };
 
@@ -152,8 +153,8 @@ load_health(struct outbox *outbox, int destination, struct health **result,
 	if (health->known)
 		return true;
 	rows = db_query(outbox->db,
-	    "SELECT failures, open_until, probe_s, held_at IS NOT NULL FROM "
-	    "destinations WHERE name = $1",
+	    "SELECT failures, open_until, probe_s, held_at IS NOT NULL, "
+	    "rest_until FROM destinations WHERE name = $1",
 	    "t", outbox->conf->destinations[destination].name);
 	memset(health, 0, sizeof(*health));
 	health->known = true;
@@ -162,21 +163,41 @@ load_health(struct outbox *outbox, int destination, struct health **result,
 		health->breaker.open_until = db_int(rows, 1);
 		health->breaker.probe_s = db_int(rows, 2);
 		health->held = db_int(rows, 3) != 0;
+		health->rest_until = db_int(rows, 4);
 	}
 	return db_done(rows, error);
 }
 
 static bool
-write_breaker(struct db *db, const char *name, const struct breaker *breaker,
+write_health(struct db *db, const char *name, const struct health *health,
     struct error *error)
 {
+	const struct breaker *breaker = &health->breaker;
+
 	return db_run(db, error,
-	    "INSERT INTO destinations (name, failures, open_until, probe_s) "
-	    "VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET "
-	    "failures = excluded.failures, open_until = excluded.open_until, "
-	    "probe_s = excluded.probe_s",
-	    "tiii", name, breaker->failures, breaker->open_until,
-	    breaker->probe_s);
+	    "INSERT INTO destinations (name, failures, open_until, probe_s, "
+	    "rest_until) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO "
+	    "UPDATE SET failures = excluded.failures, open_until = "
+	    "excluded.open_until, probe_s = excluded.probe_s, rest_until = "
+	    "excluded.rest_until",
+	    "tiiii", name, breaker->failures, breaker->open_until,
+	    breaker->probe_s, health->rest_until);
+}
+
+/* A clock put back, which it was told by, does not keep it resting. */
+static bool
+rests(const struct health *health, int64_t now)
+{
+	return now < health->rest_until &&
+	    health->rest_until <= now + RETRY_ASKED_MAX_S;
+}
+
+/* Whether something may go there now. */
+static bool
+is_open(const struct health *health, int64_t now)
+{
+	return !health->held && !rests(health, now) &&
+	    breaker_lets(&health->breaker, now);
 }
 
 static bool
@@ -188,9 +209,8 @@ write_healths(struct outbox *outbox, struct error *error)
 	for (i = 0; i < CONF_DESTINATIONS; i++) {
 		health = &outbox->healths[i];
 		if (health->changed &&
-		    !write_breaker(outbox->db,
-			outbox->conf->destinations[i].name, &health->breaker,
-			error))
+		    !write_health(outbox->db,
+			outbox->conf->destinations[i].name, health, error))
 			return false;
 	}
 	return true;
@@ -255,6 +275,24 @@ step_breaker(struct outbox *outbox, const struct settlement *settlement,
 	return true;
 }
 
+/* The next run, a minute later, is to know as well. */
+static bool
+note_rest(struct outbox *outbox, const struct settlement *settlement,
+    struct error *error)
+{
+	const int64_t rest_until = settlement->ruling.rest_until;
+	struct health *health;
+
+	if (rest_until == 0)
+		return true;
+	if (!load_health(
+		outbox, (int)settlement->delivery->destination, &health, error))
+		return false;
+	health->rest_until = rest_until;
+	health->changed = true;
+	return true;
+}
+
 static bool
 write_attempt(struct outbox *outbox, const struct settlement *settlement,
     int64_t now, struct error *error)
@@ -304,7 +342,8 @@ settle(struct outbox *outbox, const struct settlement *settlement, int64_t now,
 		return false;
 	ours = db_changes(outbox->db) > 0;
 	if (!write_attempt(outbox, settlement, now, error) ||
-	    !step_breaker(outbox, settlement, name, now, error))
+	    !step_breaker(outbox, settlement, name, now, error) ||
+	    !note_rest(outbox, settlement, error))
 		return false;
 	if (ruling->verdict == RETRY_DEAD)
 		return !ours ||
@@ -451,10 +490,11 @@ claim_all(struct outbox *outbox, struct outbox_lane *lanes,
 		if (!load_health(outbox, i, &health, error))
 			return false;
 		breaker = &health->breaker;
-		lanes[i].blocked = health->held || breaker->open_until != 0;
+		lanes[i].blocked = health->held || breaker->open_until != 0 ||
+		    rests(health, now);
 		room = (int64_t)lanes[i].room;
-		if (health->held || !destination->configured ||
-		    !breaker_lets(breaker, now) || room == 0)
+		if (!is_open(health, now) || !destination->configured ||
+		    room == 0)
 			continue;
 		if (breaker->open_until != 0) {
 			if (!is_probed(
@@ -682,19 +722,31 @@ outbox_attempts(struct outbox *outbox, int64_t id, outbox_attempt_visit *visit,
 	return db_done(rows, error);
 }
 
+/* Who asks by hand for one waits for no rest of its destination. */
+static bool
+end_rest(struct outbox *outbox, const char *id, struct error *error)
+{
+	return db_run(outbox->db, error,
+	    "UPDATE destinations SET rest_until = 0 WHERE name IN (SELECT "
+	    "destination FROM deliveries WHERE CAST(id AS TEXT) = $1 OR "
+	    "idempotency_key = $1)",
+	    "t", id);
+}
+
 /* A dead or cancelled one gets its full time again. */
 bool
 outbox_retry(struct outbox *outbox, const char *id, int64_t now,
     int64_t *changed, struct error *error)
 {
-	bool ok = db_run(outbox->db, error,
-	    "UPDATE deliveries SET expires_at = CASE WHEN expires_at > $2 + "
-	    "86400 THEN expires_at ELSE $2 + 86400 END, state = 'queued', due_at = $2, first_due_at = $2, "
-	    "settled_at = NULL WHERE "
-	    "($1 IS NULL AND state = 'dead') OR (state IN ('dead', "
-	    "'cancelled', 'queued') AND (CAST(id AS TEXT) = $1 OR "
-	    "idempotency_key = $1))",
-	    "ti", id, now);
+	bool ok = end_rest(outbox, id, error) &&
+	    db_run(outbox->db, error,
+		"UPDATE deliveries SET expires_at = CASE WHEN expires_at > $2 + "
+		"86400 THEN expires_at ELSE $2 + 86400 END, state = 'queued', due_at = $2, first_due_at = $2, "
+		"settled_at = NULL WHERE "
+		"($1 IS NULL AND state = 'dead') OR (state IN ('dead', "
+		"'cancelled', 'queued') AND (CAST(id AS TEXT) = $1 OR "
+		"idempotency_key = $1))",
+		"ti", id, now);
 
 	*changed = db_changes(outbox->db);
 	return ok;
@@ -774,8 +826,7 @@ outbox_due(struct outbox *outbox, const char *event_id, int64_t now,
 		destination = &outbox->conf->destinations[i];
 		if (!load_health(outbox, i, &health, error))
 			return false;
-		if (health->held || !destination->configured ||
-		    !breaker_lets(&health->breaker, now))
+		if (!is_open(health, now) || !destination->configured)
 			continue;
 		rows = db_query(outbox->db,
 		    "SELECT " ROW_COLUMNS

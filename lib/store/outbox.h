@@ -48,7 +48,7 @@ struct settlement {
 /* How a destination is, as of the last outbox_step(). */
 struct outbox_lane {
 	size_t room; /* in: rows wanted */
-	bool blocked; /* out: held, or its breaker is open */
+	bool blocked; /* out: held, at rest, or its breaker is open */
 };
 
 /*

@@ -52,6 +52,10 @@ is "$(sql "SELECT due_at - created_at >= 300 FROM deliveries WHERE idempotency_k
 	1 'not before what Retry-After asks for'
 run automate-deliver cancel onboard:busy:welcome
 is "$(state onboard:busy:welcome)" cancelled 'cancel'
+owe rested
+run automate-deliver release mail
+run automate-deliver
+is "$(state onboard:rested:welcome)" "done" 'release ends the rest it asked for'
 
 script '/mail 410 body=There is no scenario listening'
 owe gone1
@@ -110,13 +114,18 @@ for answer in '429 header=Retry-After:300' '410 body=gone'; do
 	automate-deliver -q -c one.yaml 2>/dev/null
 	is "$(requests /mail)" $((before + 1)) \
 		"after a ${answer%% *} nothing more goes there in this run"
+	automate-deliver -q -c one.yaml --now "$(date -u -d '+1 minute' +%Y-%m-%dT%H:%M:%SZ)" 2>/dev/null
+	is "$(requests /mail)" $((before + 1)) 'nor in the next, a minute later'
+	is "$(automate-deliver -n --now "$(date -u -d '+1 minute' +%Y-%m-%dT%H:%M:%SZ)" | grep -c pause)" \
+		0 'nor would it'
 	is "$(sql "SELECT count(*) FROM deliveries WHERE state = 'queued' AND idempotency_key LIKE 'onboard:pause${answer%% *}-%:welcome'")" \
 		4 'and all of it is queued'
 	script '/mail 200'
-	automate-deliver -q release mail
+	[ "${answer%% *}" = 429 ] || automate-deliver -q release mail
 	automate-deliver -q -c one.yaml --now "$(date -u -d '+10 minutes' +%Y-%m-%dT%H:%M:%SZ)" 2>/dev/null
 	is "$(sql "SELECT count(*) FROM deliveries WHERE state = 'done' AND idempotency_key LIKE 'onboard:pause${answer%% *}-%:welcome'")" \
 		4 'until it may go'
+	automate-deliver -q release mail
 done
 
 # Two runs at once never send the same row twice.

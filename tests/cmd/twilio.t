@@ -73,6 +73,7 @@ unlike "$(request "$(cat number)" '$.body')" 'From=' 'and no sender then'
 # refused KIND STATUS CODE MESSAGE [OPTION]: one text message, answered so.
 refused() {
 	script "$sms $2 ${5:-} body={\"code\":$3,\"message\":\"$4\",\"more_info\":\"https://www.twilio.com/docs/errors/$3\",\"status\":$2}"
+	automate-deliver -q release sms
 	text "$1" "$1"
 	run automate-deliver
 }
@@ -103,6 +104,7 @@ refused busier 429 20429 'Too Many Requests' header=Retry-After:900
 is "$(of busier state) $(of busier 'due_at - created_at BETWEEN 900 AND 920')" \
 	'queued 1' 'for as long as it asks'
 script "$sms 503 body=<html>unavailable</html>"
+automate-deliver -q release sms
 text ill ill
 run automate-deliver
 is "$(of ill state) $(of ill 'due_at - created_at < 30')" 'queued 1' \
@@ -113,6 +115,7 @@ is "$(of busy state) $(of busier state) $(of ill state)" 'done done done' \
 	'all of which go in the end'
 
 script "$sms 401 body={\"code\":20003,\"message\":\"Authenticate\",\"status\":401}"
+automate-deliver -q release sms
 text locked1 locked1
 text locked2 locked2
 run automate-deliver

@@ -29,6 +29,7 @@ answered() {
 	answered_name=$1 answered_status=$2 answered_state=$3
 	shift 3
 	script "/mail $*"
+	automate-deliver -q release mail
 	owe "$answered_name"
 	run automate-deliver
 	is_status "$answered_status" "$answered_name: status"

@@ -341,6 +341,40 @@ test_asked(void)
 }
 
 static void
+test_rest(void)
+{
+	static const struct {
+		int status;
+		int64_t asked_s, rest_s;
+		const char *name;
+	} cases[] = {
+	    {429, -1, 60, "429 asks for a rest of a minute"},
+	    {429, 0, 60, "or says nothing with 0"},
+	    {429, 5, 5, "or for as long as it says"},
+	    {503, 300, 300, "503 that says so asks for it, too"},
+	    {503, 9999999, 86400, "for a day at most"},
+	    {503, -1, 0, "503 alone does not"},
+	    {408, -1, 0, "nor 408"},
+	    {200, 300, 0, "nor 200"},
+	};
+	/* Its ninth wait is a day; what waits beside it is not to. */
+	const struct retry_attempt attempt = {
+	    .number = 9, .now = NOW, .expires_at = FAR, .chance = MIDDLE};
+	struct retry_ruling ruling;
+	struct answer answer = {0};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		answer.status = cases[i].status;
+		answer.retry_after_s = cases[i].asked_s;
+		retry_rule(&ruling, CONF_WEBHOOK, &answer, &attempt);
+		is_int(ruling.rest_until,
+		    cases[i].rest_s == 0 ? 0 : NOW + cases[i].rest_s,
+		    cases[i].name);
+	}
+}
+
+static void
 test_age(void)
 {
 	static const struct {
@@ -481,6 +515,7 @@ main(int argc, char *argv[])
 	test_plain();
 	test_schedule();
 	test_asked();
+	test_rest();
 	test_age();
 	test_quotes();
 	test_any(seed);
