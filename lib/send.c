@@ -426,6 +426,23 @@ loop(struct sending *sending, struct error *error)
 	}
 }
 
+/* After a failure: what is not settled is another run's, which will see. */
+static void
+let_go(struct sending *sending)
+{
+	struct answers *answers = &sending->answers;
+	struct delivery *delivery;
+
+	while (sending->http != NULL &&
+	    (delivery = http_abandon(sending->http)) != NULL)
+		delivery_free(delivery);
+	while (answers->count > 0) {
+		answers->count--;
+		delivery_free(answers->settlements[answers->count].delivery);
+		free(answers->settlements[answers->count].answer);
+	}
+}
+
 bool
 send_due(struct outbox *outbox, const struct conf *conf, const char *event_id,
     const struct send_watch *watch, struct send_count *count,
@@ -447,6 +464,7 @@ send_due(struct outbox *outbox, const struct conf *conf, const char *event_id,
 	for (i = 0; i < CONF_DESTINATIONS; i++)
 		sending->lanes[i].destination = &conf->destinations[i];
 	ok = http_open(&sending->http, error) && loop(sending, error);
+	let_go(sending);
 	for (i = 0; i < CONF_DESTINATIONS; i++) {
 		if (!put_back(sending, &sending->lanes[i], ok ? error : NULL))
 			ok = false;

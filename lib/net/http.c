@@ -649,10 +649,26 @@ http_wait(struct http *http, int64_t wait_ms, void **tag, struct answer *answer)
 	*answer = transfer->answer;
 	transfer->answer = (struct answer){.failure = ANSWER_COMPLETE};
 	transfer_clear(http, transfer);
+	transfer->tag = NULL;
 	transfer->next = http->idle;
 	http->idle = transfer;
 	http->running--;
 	return true;
+}
+
+void *
+http_abandon(struct http *http)
+{
+	struct transfer *transfer = http->all;
+	void *tag = NULL;
+
+	while (transfer != NULL && transfer->tag == NULL)
+		transfer = transfer->older;
+	if (transfer != NULL) {
+		tag = transfer->tag;
+		transfer->tag = NULL;
+	}
+	return tag;
 }
 
 size_t

@@ -71,6 +71,12 @@ void http_start(struct http *, const struct http_request *, void *tag);
 bool http_wait(struct http *, int64_t wait_ms, void **tag,
     struct answer *answer) __attribute__((warn_unused_result));
 
+/*
+ * Of the requests under way one's tag, each once, for who gives up and frees
+ * what they are; NULL: no more. Nothing but http_close() may follow.
+ */
+void *http_abandon(struct http *);
+
 /* Requests begun whose answer http_wait() has not returned yet. */
 size_t http_running(const struct http *);
 

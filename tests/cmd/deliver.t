@@ -142,6 +142,21 @@ wait $one
 is "$(grep -c '"/mail"' requests)" $((before + 40)) \
 	'two runs at once send every row once'
 
+# A transaction that fails while a request is under way.
+script '/mail 200 delay=400' '/slack-customers 200 body=ok'
+echo '{"id":"halfway","owner_email":"a@b.example"}' |
+	elsewhere half.db automate-onboard --later >out 2>err
+sqlite3 half.db "CREATE TRIGGER broken BEFORE UPDATE ON deliveries WHEN new.state = 'done' BEGIN SELECT RAISE(ABORT, 'broken'); END"
+run elsewhere half.db automate-deliver
+is_status 70 'a transaction that fails ends the run'
+like "$(cat err)" 'broken' 'and says why'
+unlike "$(cat err)" Sanitizer 'and leaves nothing behind'
+sqlite3 half.db 'DROP TRIGGER broken'
+run elsewhere half.db automate-deliver
+is_status 0 'the next run sends all of it'
+is "$(sqlite3 half.db "SELECT count(*) FROM deliveries WHERE state = 'done'")" 2 \
+	'and keeps it'
+
 # A rate is kept from one to the next: Slack takes one a second.
 sed -i '/rate: unlimited/d' automate.yaml
 echo '{"id":"slow1"}' | elsewhere slow.db automate-onboard --later >out 2>err
