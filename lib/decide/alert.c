@@ -1,5 +1,6 @@
 #include "decide/alert.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "decide/plan.h"
 
 #define DETAILS_MAX 16384
+#define AFTER_PARENT_S 3600
 
 const struct alert_kind alert_kinds[] = {{"alert", "error", "Alert", NULL},
     {"call.failed", "error", "AI call failed", "automate-log why %s"},
@@ -215,6 +217,43 @@ alert_fingerprint(const struct alert *alert)
 	    subject != NULL ? subject : "");
 }
 
+/*
+ * What follows from what; %s is what the child is about. Not here is what may
+ * have another cause as well, and what is money or a message lost.
+ */
+static const struct {
+	const char *child, *parent;
+} parents_of[] = {{"delivery.late", "delivery.held:%s"},
+    {"delivery.late", "delivery.breaker_open:%s"},
+    {"dunning.unwarned", "delivery.held:billing"},
+    {"usage.stripe_unreachable", "dunning.stripe_unreachable"}};
+
+void
+alert_parents(char *parents[ALERT_PARENTS_MAX], size_t *count, const char *kind,
+    const char *fingerprint)
+{
+	const size_t size = strlen(kind);
+	const char *subject =
+	    strncmp(fingerprint, kind, size) == 0 && fingerprint[size] == ':'
+	    ? fingerprint + size + 1
+	    : "";
+	const char *parent, *hole;
+	size_t i;
+
+	*count = 0;
+	for (i = 0; i < sizeof(parents_of) / sizeof(parents_of[0]); i++) {
+		if (strcmp(parents_of[i].child, kind) != 0)
+			continue;
+		assert(*count < ALERT_PARENTS_MAX);
+		parent = parents_of[i].parent;
+		hole = strstr(parent, "%s");
+		parents[(*count)++] = hole != NULL
+		    ? mem_format(
+			  "%.*s%s", (int)(hole - parent), parent, subject)
+		    : mem_copy(parent);
+	}
+}
+
 static bool
 is_critical(const char *severity)
 {
@@ -349,6 +388,19 @@ may_text(const struct alert *alert, const struct alert_history *history,
 			sms->latest_at, conf->alert_repeat_critical_s, now)));
 }
 
+/* A silence is somebody's word; a parent hides nothing that is worse. */
+static bool
+is_kept(struct alert_ruling *ruling, const struct alert *alert,
+    const struct alert_keeper *keeper)
+{
+	if (keeper->silence_id != 0)
+		ruling->silence_id = keeper->silence_id;
+	else if (alert_severity(alert->severity) <=
+	    alert_severity(keeper->parent_severity))
+		ruling->parent_id = keeper->parent_id;
+	return ruling->silence_id != 0 || ruling->parent_id != 0;
+}
+
 void
 alert_rule(struct alert_ruling *ruling, const struct alert *alert,
     const struct alert_history *history, const struct conf *conf, int64_t now)
@@ -356,7 +408,8 @@ alert_rule(struct alert_ruling *ruling, const struct alert *alert,
 	memset(ruling, 0, sizeof(*ruling));
 	ruling->flapping =
 	    history->open_id == 0 && history->changes >= ALERT_FLAPPING_CHANGES;
-	if (!is_news(alert, history, conf, now))
+	if (!is_news(alert, history, conf, now) ||
+	    is_kept(ruling, alert, &history->keeper))
 		return;
 	if (may_use(alert, conf, CONF_SLACK_ALERTS))
 		say(ruling, CONF_SLACK_ALERTS, "alert", alert, history, conf,
@@ -368,6 +421,19 @@ alert_rule(struct alert_ruling *ruling, const struct alert *alert,
 	if (alert_severity(alert->severity) > 0 && ruling->count == 0 &&
 	    may_use(alert, conf, CONF_MAIL))
 		say(ruling, CONF_MAIL, "alert", alert, history, conf, now);
+}
+
+void
+alert_rule_kept(struct alert_ruling *ruling, const struct alert *alert,
+    int64_t silence_id, const struct alert_history *history,
+    const struct conf *conf, int64_t now)
+{
+	struct alert_history anew = *history;
+	struct alert kept = *alert; /* borrowed */
+
+	anew.open_id = anew.changes = 0; /* it is news still */
+	kept.wait_s = silence_id == 0 ? AFTER_PARENT_S : 0;
+	alert_rule(ruling, &kept, &anew, conf, now);
 }
 
 void

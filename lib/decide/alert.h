@@ -31,12 +31,17 @@
  * One that has opened and closed more than four times in half an hour is
  * flapping: that is said once, it is held open, and its end is said once when
  * it has neither opened nor closed for half an hour.
+ *
+ * What a silence covers is kept, and so is what follows from another open alert
+ * that is as severe: it is recorded and counted, and told when that is over, if
+ * it still stands then.
  */
 #define ALERT_FLAPPING_CHANGES 4
 #define ALERT_FLAPPING_S 1800
 #define ALERT_FALLBACK_S 120
 #define ALERT_LATE_S 900
 #define ALERT_VERY_LATE_S 7200
+#define ALERT_SILENCE_MAX_S 2592000
 
 struct alert {
 	char *kind, *severity, *title; /* never NULL once normalized */
@@ -63,10 +68,24 @@ int alert_severity(const char *word);
 
 char *alert_fingerprint(const struct alert *); /* to free */
 
+/*
+ * The fingerprints of alerts that one of this kind and fingerprint follows
+ * from, each to be freed; *count is at most ALERT_PARENTS_MAX.
+ */
+#define ALERT_PARENTS_MAX 2
+void alert_parents(char *parents[ALERT_PARENTS_MAX], size_t *count,
+    const char *kind, const char *fingerprint);
+
 /* What went before, as the store knows it. */
 struct alert_channel {
 	int64_t waiting_id; /* a message to join, not yet tried; 0: none */
 	int64_t latest_at; /* when the latest was sent, or queued */
+};
+
+struct alert_keeper {
+	int64_t silence_id; /* in force for its kind or fingerprint; 0: none */
+	int64_t parent_id; /* the worst that is open and was told; 0: none */
+	char parent_severity[16];
 };
 
 struct alert_history {
@@ -79,6 +98,7 @@ struct alert_history {
 	struct alert_channel channels[CONF_DESTINATIONS];
 	int64_t digest_id; /* waits for the end of the quiet hours; 0: none */
 	int64_t sms_today;
+	struct alert_keeper keeper;
 };
 
 /* What to do: at most one message a channel. */
@@ -93,10 +113,21 @@ struct alert_ruling {
 	struct alert_message messages[3];
 	size_t count;
 	bool flapping; /* from now on */
+	/* What kept it from being told, at most one; 0: none. */
+	int64_t silence_id, parent_id;
 };
 
 /* Pure. The alert is normalized. */
 void alert_rule(struct alert_ruling *, const struct alert *,
+    const struct alert_history *, const struct conf *, int64_t now);
+
+/*
+ * The same for one that was kept, once its silence (0: its parent) is over.
+ * What had a parent mostly ends with it, when its command runs next, and so is
+ * told an hour later.
+ */
+void
+alert_rule_kept(struct alert_ruling *, const struct alert *, int64_t silence_id,
     const struct alert_history *, const struct conf *, int64_t now);
 
 /*

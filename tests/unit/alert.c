@@ -73,6 +73,9 @@ struct row {
 
 	int64_t wait_s; /* what may be over by itself */
 
+	int64_t silence; /* in force */
+	const char *parent; /* the severity of what is open and is number 9 */
+
 	/* "slack.alerts +240, #9 sms": in 240 s, and into message 9 */
 	const char *wanted;
 };
@@ -245,6 +248,30 @@ static const struct row rows[] = {
     {"an interval that ends sooner does not matter", "warning", .wait_s = 900,
 	.slack_latest = -1 * MINUTE, .wanted = "slack.alerts +900"},
 
+    {"what is silenced is kept", "error", .silence = 3,
+	.wanted = "silenced by 3"},
+    {"also what is critical", "critical", .silence = 3,
+	.wanted = "silenced by 3"},
+    {"and what became worse", "critical", .open = true,
+	.open_severity = "error", .told = -1, .silence = 3,
+	.wanted = "silenced by 3"},
+    {"what nobody would hear of is not", "error", .open = true,
+	.open_severity = "error", .told = -1 * HOUR, .silence = 3,
+	.wanted = ""},
+    {"nor what somebody took on", "error", .open = true, .acknowledged = true,
+	.open_severity = "error", .told = -9 * HOUR, .silence = 3,
+	.wanted = ""},
+    {"what follows from another is kept", "warning", .parent = "warning",
+	.wanted = "suppressed by 9"},
+    {"from a worse one too", "warning", .parent = "error",
+	.wanted = "suppressed by 9"},
+    {"unless it is worse than that", "error", .parent = "warning",
+	.wanted = "slack.alerts +0"},
+    {"a silence comes first", "warning", .silence = 3, .parent = "error",
+	.wanted = "silenced by 3"},
+    {"one that was silenced as it begins to flap", "error", .silence = 3,
+	.changes = ALERT_FLAPPING_CHANGES, .wanted = "flaps silenced by 3"},
+
     {"a warning needs no telephone", "warning", .without = "slack.alerts",
 	.wanted = "mail +0"},
     {"nor a mere info a mail", "info", .without = "slack.alerts", .wanted = ""},
@@ -280,7 +307,12 @@ fill_history(struct alert_history *history, const struct row *row, int64_t now)
 	    .flapping = row->flapping,
 	    .digest_id = row->digest,
 	    .changes = row->changes,
-	    .sms_today = row->sms_today};
+	    .sms_today = row->sms_today,
+	    .keeper = {.silence_id = row->silence,
+		.parent_id = row->parent != NULL ? 9 : 0}};
+	snprintf(history->keeper.parent_severity,
+	    sizeof(history->keeper.parent_severity), "%s",
+	    row->parent != NULL ? row->parent : "");
 	snprintf(history->severity, sizeof(history->severity), "%s",
 	    row->open_severity != NULL ? row->open_severity : "");
 	slack->waiting_id = row->slack_waiting;
@@ -314,6 +346,10 @@ show(struct buf *text, const struct alert_ruling *ruling, int64_t now)
 	size_t i;
 
 	buf_text(text, ruling->flapping ? "flaps " : "");
+	if (ruling->silence_id != 0)
+		buf_format(text, "silenced by %" PRId64, ruling->silence_id);
+	if (ruling->parent_id != 0)
+		buf_format(text, "suppressed by %" PRId64, ruling->parent_id);
 	for (i = 0; i < ruling->count; i++, message++) {
 		buf_text(text, i > 0 ? ", " : "");
 		if (message->joins_id != 0)
@@ -442,6 +478,94 @@ test_fallback(const struct fallback *fallback)
 	buf_release(&shown);
 }
 
+/* What was kept, when that is over. */
+static void
+test_kept(void)
+{
+	struct alert_history history = {.open_id = 7, .notified_at = 999999999};
+	struct buf shown = BUF_INIT(1000);
+	const int64_t now = 1000000000;
+	struct alert_ruling ruling;
+	struct alert alert;
+	struct conf conf;
+
+	fill_conf(&conf);
+	fill_alert(&alert, "call.failed", "critical");
+	alert_rule_kept(&ruling, &alert, 3, &history, &conf, now);
+	show(&shown, &ruling, now);
+	is_text(buf_string(&shown), "slack.alerts +0, sms +0",
+	    "a silence is over: it is told at once, whenever it was before");
+	buf_clear(&shown);
+	alert_rule_kept(&ruling, &alert, 0, &history, &conf, now);
+	show(&shown, &ruling, now);
+	is_text(buf_string(&shown), "slack.alerts +3600, sms +3600",
+	    "its parent is over: it is told if it stands in an hour");
+	buf_clear(&shown);
+	history.keeper.silence_id = 4;
+	alert_rule_kept(&ruling, &alert, 3, &history, &conf, now);
+	show(&shown, &ruling, now);
+	is_text(
+	    buf_string(&shown), "silenced by 4", "another silence keeps it");
+	alert_release(&alert);
+	buf_release(&shown);
+}
+
+static const struct {
+	const char *kind, *fingerprint, *parents;
+} followers[] = {
+    {"delivery.late", "delivery.late:mail",
+	"delivery.held:mail delivery.breaker_open:mail "},
+    {"dunning.unwarned", "dunning.unwarned:org_1", "delivery.held:billing "},
+    {"usage.stripe_unreachable", "usage.stripe_unreachable",
+	"dunning.stripe_unreachable "},
+    {"delivery.dead", "delivery.dead:mail", ""},
+    {"usage.drift", "usage.drift", ""},
+    {"call.failed", "call.failed:lead_1", ""},
+};
+
+static void
+test_parents(void)
+{
+	char *parents[ALERT_PARENTS_MAX];
+	struct buf text = BUF_INIT(1000);
+	size_t count, i, j;
+
+	for (i = 0; i < ROWS(followers); i++) {
+		alert_parents(parents, &count, followers[i].kind,
+		    followers[i].fingerprint);
+		for (j = 0; j < count; j++) {
+			buf_format(&text, "%s ", parents[j]);
+			free(parents[j]);
+		}
+		is_text(buf_string(&text), followers[i].parents,
+		    followers[i].fingerprint);
+		buf_clear(&text);
+	}
+	buf_release(&text);
+}
+
+/* Each parent is a kind that we raise. */
+static void
+test_parents_known(void)
+{
+	const struct alert_kind *kind, *parent;
+	char *parents[ALERT_PARENTS_MAX];
+	size_t count, i;
+
+	for (kind = alert_kinds; kind->kind != NULL; kind++) {
+		alert_parents(parents, &count, kind->kind, kind->kind);
+		for (i = 0; i < count; i++) {
+			parents[i][strcspn(parents[i], ":")] = '\0';
+			for (parent = alert_kinds; parent->kind != NULL &&
+			     strcmp(parent->kind, parents[i]) != 0;)
+				parent++;
+			ok(parent->kind != NULL, "%s: its parent %s is a kind",
+			    kind->kind, parents[i]);
+			free(parents[i]);
+		}
+	}
+}
+
 static void
 test_end(void)
 {
@@ -552,6 +676,9 @@ main(void)
 		test_row(&rows[i]);
 	for (i = 0; i < ROWS(fallbacks); i++)
 		test_fallback(&fallbacks[i]);
+	test_kept();
+	test_parents();
+	test_parents_known();
 	test_end();
 	test_lateness();
 	test_details_cut();
