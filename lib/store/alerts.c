@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "decide/bundle.h"
@@ -19,8 +20,9 @@ static const enum conf_destination_index channels[] = {
 struct known {
 	int64_t id; /* 0: none such */
 	int64_t count, notified_at;
+	int64_t silence_id; /* what it is kept by; 0: none */
 	struct alert alert;
-	char *told;
+	char *told, *fingerprint;
 	bool flapping;
 };
 
@@ -29,6 +31,7 @@ known_release(struct known *known)
 {
 	alert_release(&known->alert);
 	free(known->told);
+	free(known->fingerprint);
 	memset(known, 0, sizeof(*known));
 }
 
@@ -132,6 +135,42 @@ load_channels(struct db *db, const struct alert *alert, const char *step,
 	    count_sms(db, now, &history->sms_today, error);
 }
 
+/*
+ * A silence, and the worst of the open alerts that it follows from and that
+ * somebody was told of, or wants silenced.
+ */
+static bool
+load_keeper(struct db *db, const char *kind, const char *fingerprint,
+    int64_t now, struct alert_keeper *keeper, struct error *error)
+{
+	char *parents[ALERT_PARENTS_MAX] = {NULL};
+	struct db_rows *rows;
+	const char *severity;
+	size_t count, i;
+
+	alert_parents(parents, &count, kind, fingerprint);
+	rows = db_query(db,
+	    "SELECT id, '' FROM silences WHERE what IN ($1, $2) AND until_at > "
+	    "$3 UNION ALL SELECT id, severity FROM system_alerts WHERE "
+	    "resolved_at IS NULL AND fingerprint IN ($4, $5) AND (told <> '' "
+	    "OR silence_id IS NOT NULL)",
+	    "ttitt", kind, fingerprint, now, parents[0], parents[1]);
+	while (db_next(rows)) {
+		severity = db_text(rows, 1);
+		if (severity[0] == '\0')
+			keeper->silence_id = db_int(rows, 0);
+		else if (alert_severity(severity) >
+		    alert_severity(keeper->parent_severity)) {
+			keeper->parent_id = db_int(rows, 0);
+			strncpy(keeper->parent_severity, severity,
+			    sizeof(keeper->parent_severity) - 1);
+		}
+	}
+	for (i = 0; i < count; i++)
+		free(parents[i]);
+	return db_done(rows, error);
+}
+
 static bool
 load_history(struct db *db, const struct alert *alert, const char *fingerprint,
     const struct conf *conf, int64_t now, struct alert_history *history,
@@ -145,6 +184,8 @@ load_history(struct db *db, const struct alert *alert, const char *fingerprint,
 		    "system_alerts WHERE fingerprint = $1",
 		    "ti", fingerprint, now - ALERT_FLAPPING_S),
 		&history->changes, error) &&
+	    load_keeper(
+		db, alert->kind, fingerprint, now, &history->keeper, error) &&
 	    load_channels(db, alert, "alert", conf, now, history, error);
 }
 
@@ -371,7 +412,8 @@ note_told(struct db *db, int64_t id, int64_t delivery_id,
 		   "iii", id, delivery_id, at) &&
 	    (strcmp(message->step, "resolved") == 0 ||
 		db_run(db, error,
-		    "UPDATE system_alerts SET notified_at = $2, told = CASE "
+		    "UPDATE system_alerts SET silence_id = NULL, parent_id = "
+		    "NULL, notified_at = $2, told = CASE "
 		    "WHEN ' ' || told || ' ' LIKE '% ' || $3 || ' %' THEN "
 		    "told ELSE trim(told || ' ' || $3) END WHERE id = $1",
 		    "iit", id, at, message->destination->name));
@@ -397,6 +439,21 @@ tell(struct db *db, const struct known *known,
 			now, error);
 	}
 	return ok;
+}
+
+/* By at most one of them; by none it is kept no longer. */
+static bool
+note_keeper(struct db *db, int64_t id, int64_t silence_id, int64_t parent_id,
+    struct error *error)
+{
+	return db_run(db, error,
+		   "UPDATE system_alerts SET silence_id = nullif($2, 0), "
+		   "parent_id = nullif($3, 0) WHERE id = $1",
+		   "iii", id, silence_id, parent_id) &&
+	    (silence_id == 0 ||
+		db_run(db, error,
+		    "UPDATE silences SET kept = kept + 1 WHERE id = $1", "i",
+		    silence_id));
 }
 
 bool
@@ -426,6 +483,9 @@ alerts_raise(struct db *db, struct alert *alert, const struct conf *conf,
 	if (count != NULL)
 		*count = known.count;
 	known.alert = *alert; /* borrowed */
+	if (ruling.silence_id != 0 || ruling.parent_id != 0)
+		return note_keeper(
+		    db, known.id, ruling.silence_id, ruling.parent_id, error);
 	return tell(db, &known, &ruling, now, now, error);
 }
 
@@ -449,7 +509,7 @@ load_known(struct db *db, const char *key, int64_t id, struct known *known,
 	struct db_rows *rows = db_query(db,
 	    "SELECT id, count, kind, severity, title, organization_id, "
 	    "event_id, told, flapping_at IS NOT NULL, notified_at, "
-	    "fingerprint FROM system_alerts WHERE "
+	    "fingerprint, silence_id FROM system_alerts WHERE "
 	    "resolved_at IS NULL AND (id = $2 OR fingerprint = $1)",
 	    "ti", key, id);
 
@@ -464,8 +524,10 @@ load_known(struct db *db, const char *key, int64_t id, struct known *known,
 		known->told = mem_copy(db_text(rows, 7));
 		known->flapping = db_int(rows, 8) != 0;
 		known->notified_at = db_int(rows, 9);
+		known->fingerprint = mem_copy(db_text(rows, 10));
+		known->silence_id = db_int(rows, 11);
 		known->alert.avoid =
-		    destination_about(known->alert.kind, db_text(rows, 10));
+		    destination_about(known->alert.kind, known->fingerprint);
 	}
 	return db_done(rows, error);
 }
@@ -561,6 +623,147 @@ alerts_resolve(struct db *db, const char *key, int64_t id, const char *by,
 		ok = close_alert(db, &known, by, conf, now, error);
 	known_release(&known);
 	return ok;
+}
+
+/*
+ * Silences.
+ */
+
+/* The channels that have heard of it, blank-separated; to be freed. */
+static bool
+find_told(struct db *db, const struct known *known, const struct conf *conf,
+    char **told, struct error *error)
+{
+	struct buf text = BUF_INIT(1024);
+	bool ok = true, heard = false;
+	const char *name;
+	size_t i;
+
+	for (i = 0; ok && i < CHANNELS; i++) {
+		name = conf->destinations[channels[i]].name;
+		ok = find_heard(db, known, name, &heard, error);
+		if (ok && heard)
+			buf_format(
+			    &text, "%s%s", text.size > 0 ? " " : "", name);
+	}
+	*told = mem_copy(buf_string(&text));
+	buf_release(&text);
+	return ok;
+}
+
+/* What waits to be sent is kept instead; what is under way is not. */
+static bool
+silence_one(struct db *db, int64_t id, int64_t silence_id,
+    const struct conf *conf, int64_t now, struct error *error)
+{
+	struct known known = {0};
+	int64_t *ids = NULL;
+	size_t count = 0, i;
+	char *told = NULL;
+	bool ok = load_known(db, NULL, id, &known, error) &&
+	    find_told(db, &known, conf, &told, error) &&
+	    load_list(db_query(db,
+			  "SELECT d.id FROM alert_messages m JOIN deliveries "
+			  "d ON d.id = m.delivery_id WHERE m.alert_id = $1 AND "
+			  "d.state = 'queued' AND d.step IN ('alert', "
+			  "'digest')",
+			  "i", id),
+		&ids, &count, error);
+
+	for (i = 0; ok && i < count; i++)
+		ok = withdraw_from(db, id, ids[i], now, error);
+	ok = ok &&
+	    (count == 0 ||
+		(note_keeper(db, id, silence_id, 0, error) &&
+		    db_run(db, error,
+			"UPDATE system_alerts SET told = $2 WHERE id = $1",
+			"it", id, told)));
+	free(ids);
+	free(told);
+	known_release(&known);
+	return ok;
+}
+
+static bool
+silence_open(struct db *db, const char *what, int64_t silence_id,
+    const struct conf *conf, int64_t now, struct error *error)
+{
+	int64_t *ids;
+	size_t count, i;
+	bool ok = load_list(
+	    db_query(db,
+		"SELECT id FROM system_alerts WHERE resolved_at IS NULL AND "
+		"(kind = $1 OR fingerprint = $1) ORDER BY id",
+		"t", what),
+	    &ids, &count, error);
+
+	for (i = 0; ok && i < count; i++)
+		ok = silence_one(db, ids[i], silence_id, conf, now, error);
+	free(ids);
+	return ok;
+}
+
+static bool
+is_known(struct db *db, const char *what, bool *known, struct error *error)
+{
+	const struct alert_kind *kind = alert_kinds;
+	int64_t seen;
+	bool ok;
+
+	while (kind->kind != NULL && strcmp(kind->kind, what) != 0)
+		kind++;
+	ok = load_number(
+	    db_query(db,
+		"SELECT 1 WHERE EXISTS (SELECT 1 FROM system_alerts WHERE "
+		"kind = $1 OR fingerprint = $1)",
+		"t", what),
+	    &seen, error);
+	*known = kind->kind != NULL || seen != 0;
+	return ok;
+}
+
+bool
+alerts_silence(struct db *db, const char *what, const char *because,
+    const char *by, int64_t now, int64_t until, const struct conf *conf,
+    struct alerts_silence *silence, struct error *error)
+{
+	if (!db_begin(db, error))
+		return false;
+	if (load_number(db_query(db,
+			    "INSERT INTO silences (what, because, created_at, "
+			    "created_by, until_at) VALUES ($1, $2, $3, $4, $5) "
+			    "RETURNING id",
+			    "ttiti", what, because, now, by, until),
+		&silence->id, error) &&
+	    is_known(db, what, &silence->known, error) &&
+	    silence_open(db, what, silence->id, conf, now, error) &&
+	    load_number(db_query(db, "SELECT kept FROM silences WHERE id = $1",
+			    "i", silence->id),
+		&silence->kept, error))
+		return db_commit(db, error);
+	db_rollback(db);
+	return false;
+}
+
+bool
+alerts_unsilence(struct db *db, int64_t id, const char *by, int64_t now,
+    bool *found, bool *ended, struct error *error)
+{
+	int64_t there = 1;
+
+	if (!db_run(db, error,
+		"UPDATE silences SET until_at = $2, ended_by = $3 WHERE id = "
+		"$1 AND created_at <= $2 AND until_at > $2",
+		"iit", id, now, by))
+		return false;
+	*ended = db_changes(db) > 0;
+	if (!*ended &&
+	    !load_number(
+		db_query(db, "SELECT 1 FROM silences WHERE id = $1", "i", id),
+		&there, error))
+		return false;
+	*found = there != 0;
+	return true;
 }
 
 /*
@@ -678,6 +881,8 @@ fall_back_for(struct db *db, int64_t id, const struct conf *conf, int64_t now,
 	"m.notified_at AND a.resolved_at IS NULL WHERE d.state IN ('queued', " \
 	"'sending', 'dead') AND d.destination IN ('slack.alerts', 'sms') AND " \
 	"d.step IN ('alert', 'digest', 'steady') AND d.first_due_at <= $1 "    \
+	"AND NOT EXISTS (SELECT 1 FROM silences s WHERE s.what IN (a.kind, "   \
+	"a.fingerprint) AND s.until_at > $1) "                                 \
 	"AND (d.settled_at IS NULL OR d.settled_at > $1 - 86400) AND "         \
 	"(a.acknowledged_at IS NULL OR a.acknowledged_until <= $1) "
 
@@ -804,11 +1009,61 @@ watch_age(
 	return ok;
 }
 
+/* What keeps them is over. */
+#define RELEASED                                                               \
+	"FROM system_alerts a LEFT JOIN silences s ON s.id = a.silence_id "    \
+	"LEFT JOIN system_alerts p ON p.id = a.parent_id WHERE "               \
+	"a.resolved_at IS NULL AND (s.until_at <= $1 OR p.resolved_at IS NOT " \
+	"NULL) "
+
+/* It is told, if nothing else keeps it. */
+static bool
+tell_kept_of(struct db *db, int64_t id, const struct conf *conf, int64_t now,
+    struct error *error)
+{
+	struct alert_history history = {0};
+	struct alert_ruling ruling;
+	struct known known = {0};
+	bool ok;
+
+	ok = load_known(db, NULL, id, &known, error) &&
+	    load_keeper(db, known.alert.kind, known.fingerprint, now,
+		&history.keeper, error) &&
+	    load_channels(
+		db, &known.alert, "alert", conf, now, &history, error);
+	if (ok) {
+		alert_rule_kept(&ruling, &known.alert, known.silence_id,
+		    &history, conf, now);
+		ok = note_keeper(
+			 db, id, ruling.silence_id, ruling.parent_id, error) &&
+		    tell(db, &known, &ruling, now, now, error);
+	}
+	known_release(&known);
+	return ok;
+}
+
+static bool
+tell_kept(
+    struct db *db, const struct conf *conf, int64_t now, struct error *error)
+{
+	int64_t *ids;
+	size_t count, i;
+	bool ok = load_list(
+	    db_query(db, "SELECT a.id " RELEASED "ORDER BY a.id", "i", now),
+	    &ids, &count, error);
+
+	for (i = 0; ok && i < count; i++)
+		ok = tell_kept_of(db, ids[i], conf, now, error);
+	free(ids);
+	return ok;
+}
+
 static bool
 is_anything(struct db *db, int64_t now, bool *anything, struct error *error)
 {
 	struct db_rows *rows = db_query(db,
 	    "SELECT 1 WHERE EXISTS (SELECT 1 " UNHEARD ") OR "
+	    "EXISTS (SELECT 1 " RELEASED ") OR "
 	    "EXISTS (SELECT 1 FROM deliveries WHERE state IN ('queued', "
 	    "'sending') AND first_due_at BETWEEN 1 AND $2) OR "
 	    "EXISTS (SELECT 1 FROM system_alerts WHERE resolved_at IS NULL "
@@ -845,6 +1100,7 @@ alerts_watch(struct db *db, const struct conf *conf, int64_t now, bool *queued,
 	    !end_flapping(db, conf, now, error) ||
 	    !fall_back(db, conf, now, error) ||
 	    !watch_age(db, conf, now, error) ||
+	    !tell_kept(db, conf, now, error) ||
 	    !latest_delivery(db, &after, error)) {
 		db_rollback(db);
 		return false;

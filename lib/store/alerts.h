@@ -11,8 +11,8 @@
 
 /*
  * Alerts and the messages they make us owe; what is said, where and when is
- * decided by decide/alert.h. But for the watch, all of it is done inside the
- * caller's transaction.
+ * decided by decide/alert.h. But for silences and the watch, all of it is done
+ * inside the caller's transaction.
  */
 
 /*
@@ -47,11 +47,30 @@ bool alerts_body(struct db *, int64_t delivery_id,
     char **body, struct error *) __attribute__((warn_unused_result));
 
 /*
+ * Keep alerts of that kind, or with that fingerprint, from being told until
+ * then; those that wait to be sent are withdrawn. A transaction of its own.
+ */
+struct alerts_silence {
+	int64_t id, kept; /* kept: how many were withdrawn */
+	bool known; /* there is such a kind, or was such an alert */
+};
+
+bool alerts_silence(struct db *, const char *what, const char *because,
+    const char *by, int64_t now, int64_t until, const struct conf *,
+    struct alerts_silence *, struct error *)
+    __attribute__((warn_unused_result));
+
+/* End it now. *found tells if there is one, *ended if it was in force. */
+bool alerts_unsilence(struct db *, int64_t id, const char *by, int64_t now,
+    bool *found, bool *ended, struct error *)
+    __attribute__((warn_unused_result));
+
+/*
  * What the passing of time makes of alerts, from what is stored, in a
  * transaction of its own: end what flapped and is quiet, say elsewhere what was
- * not heard, and tell of deliveries that are late, by destination, once as a
- * warning and once as critical, and once when none is any more. *queued tells
- * if that made new messages.
+ * not heard, tell of deliveries that are late, by destination, once as a
+ * warning and once as critical, and once when none is any more, and tell what
+ * was kept and is no longer. *queued tells if that made new messages.
  */
 bool alerts_watch(struct db *, const struct conf *, int64_t now, bool *queued,
     struct error *) __attribute__((warn_unused_result));

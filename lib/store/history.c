@@ -10,6 +10,10 @@ state_of(const struct history_alert *alert, int64_t now)
 	if (alert->acknowledged_at != 0 &&
 	    (alert->acknowledged_until == 0 || alert->acknowledged_until > now))
 		return "acknowledged";
+	if (alert->silence_id != 0)
+		return "silenced";
+	if (alert->parent_id != 0)
+		return "suppressed";
 	return alert->flapping_at != 0 ? "flapping" : "open";
 }
 
@@ -37,7 +41,9 @@ show_alert(struct db_rows *rows, int64_t now, history_alert_visit *visit,
 	    .told = db_text(rows, 17),
 	    .acknowledged_by = db_text(rows, 18),
 	    .resolved_by = db_text(rows, 19),
-	    .flapping_at = db_int(rows, 20)};
+	    .flapping_at = db_int(rows, 20),
+	    .silence_id = db_int(rows, 21),
+	    .parent_id = db_int(rows, 22)};
 
 	alert.state = state_of(&alert, now);
 	visit(context, &alert);
@@ -52,7 +58,8 @@ history_alerts(struct db *db, const struct history_filter *filter, int64_t now,
 	    "acknowledged_at, acknowledged_until, resolved_at, kind, "
 	    "severity, fingerprint, title, message, details, next_command, "
 	    "organization_id, lead_id, event_id, told, acknowledged_by, "
-	    "resolved_by, flapping_at FROM system_alerts WHERE ($1 = 0 OR id = $1) AND "
+	    "resolved_by, flapping_at, silence_id, parent_id FROM "
+	    "system_alerts WHERE ($1 = 0 OR id = $1) AND "
 	    "CASE severity WHEN 'info' THEN 0 WHEN 'warning' THEN 1 WHEN "
 	    "'error' THEN 2 ELSE 3 END >= $2 AND ($3 IS NULL OR kind = $3) "
 	    "AND ($4 IS NULL OR organization_id = $4) AND last_seen_at >= $5 "
@@ -75,12 +82,39 @@ history_acknowledge(struct db *db, int64_t id, const char *by, int64_t now,
 {
 	bool ok = db_run(db, error,
 	    "UPDATE system_alerts SET acknowledged_at = $2, "
-	    "acknowledged_until = nullif($3, 0), acknowledged_by = $4 WHERE "
-	    "id = $1 AND resolved_at IS NULL",
+	    "acknowledged_until = nullif($3, 0), acknowledged_by = $4, "
+	    "silence_id = NULL, parent_id = NULL WHERE id = $1 AND "
+	    "resolved_at IS NULL",
 	    "iiit", id, now, until, by);
 
 	*changed = db_changes(db) > 0;
 	return ok;
+}
+
+bool
+history_silences(struct db *db, bool in_force, int64_t limit, int64_t now,
+    history_silence_visit *visit, void *context, struct error *error)
+{
+	struct db_rows *rows = db_query(db,
+	    "SELECT id, what, because, created_at, created_by, until_at, "
+	    "ended_by, kept FROM silences WHERE $1 = 0 OR until_at > $2 ORDER "
+	    "BY id DESC LIMIT $3",
+	    "iii", (int64_t)in_force, now, limit);
+	struct history_silence silence;
+
+	while (db_next(rows)) {
+		silence = (struct history_silence){.id = db_int(rows, 0),
+		    .what = db_text(rows, 1),
+		    .because = db_text(rows, 2),
+		    .created_at = db_int(rows, 3),
+		    .created_by = db_text(rows, 4),
+		    .until_at = db_int(rows, 5),
+		    .ended_by = db_text(rows, 6),
+		    .kept = db_int(rows, 7),
+		    .in_force = db_int(rows, 5) > now};
+		visit(context, &silence);
+	}
+	return db_done(rows, error);
 }
 
 /*

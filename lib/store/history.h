@@ -14,11 +14,13 @@
 struct history_alert {
 	int64_t id, count, first_seen_at, last_seen_at;
 	/* 0: not */
-	int64_t acknowledged_at, acknowledged_until, resolved_at, flapping_at;
+	int64_t acknowledged_at, acknowledged_until, resolved_at, flapping_at,
+	    silence_id, parent_id;
 	const char *kind, *severity, *fingerprint, *title, *message, *details,
 	    *next_command, *organization_id, *lead_id, *event_id, *told,
 	    *acknowledged_by, *resolved_by;
-	const char *state; /* open, flapping, acknowledged, resolved */
+	/* open, flapping, silenced, suppressed, acknowledged, resolved */
+	const char *state;
 };
 typedef void history_alert_visit(void *context, const struct history_alert *);
 
@@ -36,9 +38,25 @@ bool history_alerts(struct db *, const struct history_filter *, int64_t now,
     history_alert_visit *, void *context, struct error *)
     __attribute__((warn_unused_result));
 
-/* *changed is false where no such alert is open. until 0: until resolved. */
+/*
+ * *changed is false where no such alert is open. until 0: until resolved. One
+ * that was kept from being told need not be told any more.
+ */
 bool history_acknowledge(struct db *, int64_t id, const char *by, int64_t now,
     int64_t until, bool *changed, struct error *)
+    __attribute__((warn_unused_result));
+
+/* Silences, the newest first. */
+struct history_silence {
+	int64_t id, created_at, until_at, kept;
+	const char *what, *because, *created_by, *ended_by;
+	bool in_force;
+};
+typedef void
+history_silence_visit(void *context, const struct history_silence *);
+
+bool history_silences(struct db *, bool in_force, int64_t limit, int64_t now,
+    history_silence_visit *, void *context, struct error *)
     __attribute__((warn_unused_result));
 
 /*
