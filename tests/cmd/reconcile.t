@@ -290,6 +290,7 @@ is_status 75 'a Stripe that is down: not now'
 is "$(alerts usage.stripe_unreachable)" 1 'an alert'
 is "$(sql "SELECT count(*) FROM usage WHERE settled_at IS NULL")" 1 \
 	'and nothing is settled'
+is "$(alerts usage.drift)" 0 'nor taken for a drift'
 set_meter down 0
 night 2026-12-04T09:10:00Z
 is_status 0 'later'
