@@ -1,6 +1,6 @@
 /*
  * automate-log: print the alert log and the history of a subject; take an alert
- * on, or close it.
+ * on, close it, or silence it while work is planned.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -26,6 +26,7 @@
 #define TAIL_DEFAULT 10
 #define LIMIT_MAX 100000
 #define LATE_S 120 /* how long a transaction may take */
+#define BECAUSE_MAX 200
 
 enum {
 	OPTION_SEVERITY = PROG_OWN,
@@ -35,11 +36,12 @@ enum {
 	OPTION_OPEN,
 	OPTION_LIMIT,
 	OPTION_FOR,
+	OPTION_BECAUSE,
 	OPTION_NO_COLOR
 };
 
 static struct history_filter filter;
-static const char *ack_length, *since_text;
+static const char *length_text, *because, *since_text;
 static bool follow, color, no_color;
 static volatile sig_atomic_t stopped;
 
@@ -48,6 +50,13 @@ stop(int signal_number)
 {
 	(void)signal_number;
 	stopped = 1;
+}
+
+static void
+put_id(json_t *json, const char *name, int64_t id)
+{
+	if (id != 0)
+		json_put_number(json, name, id);
 }
 
 static void
@@ -75,6 +84,8 @@ print_alert_json(const struct history_alert *alert)
 	json_put_time(json, "acknowledged_until", alert->acknowledged_until);
 	json_put(json, "acknowledged_by", alert->acknowledged_by);
 	json_put_time(json, "flapping", alert->flapping_at);
+	put_id(json, "silence", alert->silence_id);
+	put_id(json, "parent", alert->parent_id);
 	json_put_time(json, "resolved", alert->resolved_at);
 	json_put(json, "resolved_by", alert->resolved_by);
 	show_json(json);
@@ -139,6 +150,14 @@ print_deed(const char *name, int64_t at, const char *by)
 	putchar('\n');
 }
 
+/* What keeps it from being told. */
+static void
+print_keeper(const char *what, int64_t id)
+{
+	if (id != 0)
+		printf("kept         by %s %" PRId64 "\n", what, id);
+}
+
 static void
 print_whole(void *context, const struct history_alert *alert)
 {
@@ -168,6 +187,8 @@ print_whole(void *context, const struct history_alert *alert)
 	print_deed("taken on", alert->acknowledged_at, alert->acknowledged_by);
 	print_deed("until", alert->acknowledged_until, NULL);
 	print_deed("flapping", alert->flapping_at, NULL);
+	print_keeper("silence", alert->silence_id);
+	print_keeper("alert", alert->parent_id);
 	print_deed("resolved", alert->resolved_at, alert->resolved_by);
 }
 
@@ -304,7 +325,7 @@ parse_id(const char *text, int64_t *id, struct error *error)
 	if (*end == '\0' && end != text && *id > 0)
 		return true;
 	return error_set(
-	    error, ERROR_DATA, "\"%s\" is no number of an alert", text);
+	    error, ERROR_DATA, "\"%s\" is no number from a list", text);
 }
 
 /* The alert must be there; nobody acknowledges a typing error. */
@@ -332,20 +353,26 @@ count_alert(void *context, const struct history_alert *alert)
 }
 
 static bool
+read_length(int64_t *length_s, struct error *error)
+{
+	if (length_text == NULL ||
+	    clock_parse_length(length_s, length_text, error))
+		return true;
+	error->kind = ERROR_USAGE;
+	return error_at(error, "--for");
+}
+
+static bool
 acknowledge(struct db *db, const char *text, struct error *error)
 {
 	int64_t length_s = 0, id = 0, now = clock_now();
 	bool changed;
 
-	if (ack_length != NULL &&
-	    !clock_parse_length(&length_s, ack_length, error)) {
-		error->kind = ERROR_USAGE;
-		return error_at(error, "--for");
-	}
-	if (!find(db, text, count_alert, error) ||
+	if (!read_length(&length_s, error) ||
+	    !find(db, text, count_alert, error) ||
 	    !parse_id(text, &id, error) ||
 	    !history_acknowledge(db, id, prog_user(), now,
-		ack_length != NULL ? now + length_s : 0, &changed, error))
+		length_text != NULL ? now + length_s : 0, &changed, error))
 		return false;
 	if (!changed)
 		prog_note("alert %s is resolved already", text);
@@ -372,6 +399,132 @@ resolve(struct db *db, const struct conf *conf, const char *text,
 	if (ok && end.id != 0)
 		intake_deliver(NULL);
 	return ok;
+}
+
+static void
+print_silence(void *context, const struct history_silence *silence)
+{
+	char from[CLOCK_TEXT_MAX], until[CLOCK_TEXT_MAX];
+	json_t *json;
+
+	(void)context;
+	if (prog.json) {
+		json = json_object();
+		json_put_number(json, "id", silence->id);
+		json_put(json, "what", silence->what);
+		json_put(json, "state", silence->in_force ? "open" : "over");
+		json_put_time(json, "from", silence->created_at);
+		json_put_time(json, "until", silence->until_at);
+		json_put_number(json, "kept", silence->kept);
+		json_put(json, "by", silence->created_by);
+		json_put(json, "because", silence->because);
+		json_put(json, "ended_by", silence->ended_by);
+		show_json(json);
+		return;
+	}
+	printf("%6" PRId64 "  %-5s  %s  %s  %5" PRId64 "  ", silence->id,
+	    silence->in_force ? "open" : "over",
+	    clock_format(from, silence->created_at),
+	    clock_format(until, silence->until_at), silence->kept);
+	show_line(stdout, silence->what, 100);
+	printf("  ");
+	show_line(stdout, silence->created_by, 40);
+	printf("  ");
+	show_line(stdout, silence->because, BECAUSE_MAX);
+	putchar('\n');
+}
+
+static void
+print_silences_head(void)
+{
+	if (!prog.json)
+		printf("%6s  %-5s  %-20s  %-20s  %5s  %s\n", "ID", "STATE",
+		    "FROM", "UNTIL", "KEPT", "WHAT  BY  BECAUSE");
+}
+
+static bool
+list_silences(struct db *db, struct error *error)
+{
+	print_silences_head();
+	return history_silences(db, filter.open,
+	    filter.limit != 0 ? filter.limit : LIST_DEFAULT, clock_now(),
+	    print_silence, NULL, error);
+}
+
+static bool
+is_one_line(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == '\177')
+			return false;
+	return true;
+}
+
+/* Nobody remembers one that has no end, nor what it was for. */
+static bool
+check_silence(int64_t length_s, struct error *error)
+{
+	if (length_s <= 0 || length_s > ALERT_SILENCE_MAX_S)
+		return error_set(error, ERROR_USAGE,
+		    "a silence has an end: --for a length of at most %dd, "
+		    "such as 2h",
+		    ALERT_SILENCE_MAX_S / CLOCK_DAY_S);
+	if (because == NULL || because[strspn(because, " ")] == '\0' ||
+	    !is_one_line(because) || strlen(because) > BECAUSE_MAX)
+		return error_set(error, ERROR_USAGE,
+		    "a silence has a reason: --because a line of at most %d "
+		    "bytes",
+		    BECAUSE_MAX);
+	return true;
+}
+
+static bool
+silence(struct db *db, const struct conf *conf, const char *what,
+    struct error *error)
+{
+	struct history_silence shown = {.what = what,
+	    .because = because,
+	    .created_by = prog_user(),
+	    .created_at = clock_now(),
+	    .in_force = true};
+	struct alerts_silence made = {0};
+	int64_t length_s = 0;
+
+	if (!read_length(&length_s, error) || !check_silence(length_s, error))
+		return false;
+	shown.until_at = shown.created_at + length_s;
+	if (!alerts_silence(db, what, because, shown.created_by,
+		shown.created_at, shown.until_at, conf, &made, error))
+		return false;
+	if (!made.known)
+		prog_note("no alert of the kind or with the key \"%.100s\" is "
+			  "known so far",
+		    what);
+	shown.id = made.id;
+	shown.kept = made.kept;
+	print_silences_head();
+	print_silence(NULL, &shown);
+	return true;
+}
+
+static bool
+unsilence(struct db *db, const char *text, struct error *error)
+{
+	bool found, ended;
+	int64_t id;
+
+	if (!parse_id(text, &id, error) ||
+	    !alerts_unsilence(
+		db, id, prog_user(), clock_now(), &found, &ended, error))
+		return false;
+	if (!found)
+		return error_set(error, ERROR_DATA,
+		    "no silence %s; see automate-log silences", text);
+	if (ended)
+		intake_deliver(NULL);
+	else
+		prog_note("silence %s is over already", text);
+	return true;
 }
 
 static bool
@@ -408,14 +561,17 @@ read_since(struct error *error)
 static void
 check_options(const char *verb)
 {
-	const bool filtered = filter.severity != 0 || filter.kind != NULL ||
-	    filter.organization_id != NULL || since_text != NULL ||
-	    filter.open || filter.limit != 0;
+	const bool chosen = filter.severity != 0 || filter.kind != NULL ||
+	    filter.organization_id != NULL || since_text != NULL;
+	const bool limited = filter.open || filter.limit != 0;
 	const bool tail = strcmp(verb, "tail") == 0;
+	const bool lists = tail || strcmp(verb, "list") == 0;
+	const bool silences = strcmp(verb, "silence") == 0;
 
-	if ((filtered && !tail && strcmp(verb, "list") != 0) ||
-	    (follow && !tail) ||
-	    (ack_length != NULL && strcmp(verb, "ack") != 0))
+	if ((chosen && !lists) ||
+	    (limited && !lists && strcmp(verb, "silences") != 0) ||
+	    (follow && !tail) || (because != NULL && !silences) ||
+	    (length_text != NULL && !silences && strcmp(verb, "ack") != 0))
 		prog_usage();
 }
 
@@ -433,6 +589,8 @@ run(struct db *db, const struct conf *conf, char *words[], struct error *error)
 		return list(db, error);
 	if (strcmp(verb, "tail") == 0 && operand == NULL)
 		return tail(db, error);
+	if (strcmp(verb, "silences") == 0 && operand == NULL)
+		return list_silences(db, error);
 	if (operand == NULL)
 		prog_usage();
 	if (strcmp(verb, "show") == 0)
@@ -441,6 +599,10 @@ run(struct db *db, const struct conf *conf, char *words[], struct error *error)
 		return acknowledge(db, operand, error);
 	if (strcmp(verb, "resolve") == 0)
 		return resolve(db, conf, operand, error);
+	if (strcmp(verb, "silence") == 0 && operand[0] != '\0')
+		return silence(db, conf, operand, error);
+	if (strcmp(verb, "unsilence") == 0)
+		return unsilence(db, operand, error);
 	if (strcmp(verb, "why") == 0)
 		return why(db, operand, error);
 	prog_usage();
@@ -468,6 +630,7 @@ main(int argc, char *argv[])
 	    {"limit", required_argument, NULL, OPTION_LIMIT},
 	    {"follow", no_argument, NULL, 'f'},
 	    {"for", required_argument, NULL, OPTION_FOR},
+	    {"because", required_argument, NULL, OPTION_BECAUSE},
 	    {"no-color", no_argument, NULL, OPTION_NO_COLOR}, {0}};
 	struct conf conf = {0};
 	struct error error = {0};
@@ -479,7 +642,9 @@ main(int argc, char *argv[])
 	prog_start("automate-log",
 	    "[options] [list [--severity s] [--kind k] [--organization id] "
 	    "[--since time] [--open] [--limit n] | tail [-f] | show id | ack "
-	    "id [--for length] | resolve id | why subject] [--no-color]",
+	    "id [--for length] | resolve id | silence kind|key --for length "
+	    "--because text | silences [--open] [--limit n] | unsilence id | "
+	    "why subject] [--no-color]",
 	    argv);
 	while ((ch = prog_getopt(argc, argv, "f", known)) != -1)
 		switch (ch) {
@@ -509,7 +674,8 @@ main(int argc, char *argv[])
 			}
 			break;
 		case 'f': follow = true; break;
-		case OPTION_FOR: ack_length = optarg; break;
+		case OPTION_FOR: length_text = optarg; break;
+		case OPTION_BECAUSE: because = optarg; break;
 		case OPTION_NO_COLOR: no_color = true; break;
 		default: prog_usage();
 		}

@@ -8,7 +8,7 @@ _automate()
 	elif [[ ${COMP_WORDS[0]##*/} == automate-deliver ]]; then
 		words='list show retry cancel hold release purge'
 	elif [[ ${COMP_WORDS[0]##*/} == automate-log ]]; then
-		words='list show tail ack resolve why'
+		words='list show tail ack resolve silence silences unsilence why'
 	elif [[ ${COMP_WORDS[0]##*/} == automate-check ]]; then
 		words='config'
 	fi
