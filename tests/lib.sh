@@ -45,7 +45,7 @@ if [ "${VALGRIND:-0}" = 1 ]; then
 		--show-leak-kinds=definite --trace-children=yes \
 		--log-file=$SCRATCH/memcheck/%p"
 	mkdir memcheck memchecked
-	for tap_command in "$BUILD"/automate-*; do
+	for tap_command in "$BUILD"/dynamic/automate-*; do
 		tap_script=memchecked/${tap_command##*/}
 		printf '#!/bin/sh\nexec %s %s "$@"\n' "$tap_memcheck" \
 			"$tap_command" >"$tap_script"
