@@ -45,6 +45,15 @@ head_of() {
 	sed -n "/^$/q;s/^$1: //p" text
 }
 
+# A body that never comes is waited for while all else is looked at.
+mkfifo never
+sleep 60 >never &
+kill_at_exit $!
+env -i AUTOMATE_CONFIG="$AUTOMATE_CONFIG" REQUEST_METHOD=POST \
+	PATH_INFO=/onboarding-automation CONTENT_LENGTH=14 "$cgi" \
+	<never >never.out 2>never.err &
+waiting=$!
+
 # Exit statuses.
 printf '{"id":"lead_1"}' >body
 while read -r ends wanted; do
@@ -335,12 +344,8 @@ ok 'and starts what it said' wait_for 10 test -e delivered
 
 # Bodies that end early, or never come: bounded.
 cp "$BUILD"/automate-onboard "$BUILD"/automate-deliver bin/
-mkfifo never
-sleep 60 >never &
-kill_at_exit $!
-run env -i AUTOMATE_CONFIG="$AUTOMATE_CONFIG" REQUEST_METHOD=POST \
-	PATH_INFO=/onboarding-automation CONTENT_LENGTH=14 "$cgi" <never
-like "$(head -n 1 out)" '^Status: 400' 'a body that never comes'
+wait $waiting
+like "$(head -n 1 never.out)" '^Status: 400' 'a body that never comes'
 
 # A stored fact is 200; what is ours to lose is 503.
 printf '{"id":"org_real","owner_email":"r@example.com"}' >body
