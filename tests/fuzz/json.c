@@ -117,6 +117,31 @@ check_refusal(const struct error *error, const char *text, size_t size)
 	json_decref(value);
 }
 
+static bool
+has_real(json_t *value)
+{
+	const char *key;
+	json_t *child;
+	size_t i;
+
+	json_array_foreach(value, i, child) if (has_real(child)) return true;
+	json_object_foreach(value, key, child) if (has_real(child)) return true;
+	return json_is_real(value);
+}
+
+/* And what both take is the same, but for numbers that it takes for floats. */
+static void
+check_meaning(const json_t *value, const char *text, size_t size)
+{
+	json_error_t found;
+	json_t *theirs = json_loadb(
+	    text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &found);
+
+	expect(theirs == NULL || has_real(theirs) || json_equal(value, theirs),
+	    "it means what jansson reads");
+	json_decref(theirs);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
@@ -128,6 +153,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		check_value(value, 0);
 		check_compact(value);
 		check_accessors(value);
+		check_meaning(value, text, size);
 		json_decref(value);
 	} else {
 		check_error(&error, text, size);
