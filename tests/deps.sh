@@ -4,8 +4,8 @@
 #
 #	tests/deps.sh [build | test | lint | servers]
 #
-# The servers are those that automate-cgi is tested behind, by Debian's names
-# only. Where they cannot be had those tests are skipped, so it does not fail;
+# The servers are those that automate-cgi is tested behind, and cron, by Debian's
+# names only. Where they cannot be had those tests are skipped, so it does not fail;
 # and none of them is started by being installed.
 #
 # Not asked for: node with npm, with which some tests compare us with others
@@ -47,6 +47,7 @@ look_for_servers() {
 	need 'command -v nginx' nginx-light - - -
 	need 'command -v fcgiwrap' fcgiwrap - - -
 	need 'busybox --list | grep -qx httpd' busybox - - -
+	need 'command -v cron' cron - - -
 }
 
 look() {

@@ -54,9 +54,9 @@ if [ "${VALGRIND:-0}" = 1 ]; then
 	PATH=$SCRATCH/memchecked:$PATH
 fi
 
-# What kills a command at its system calls does so at each third of them; make
+# What kills a command at its system calls does so at each fifth of them; make
 # campaign at every one.
-KILL_STEP=${KILL_STEP:-3}
+KILL_STEP=${KILL_STEP:-5}
 
 status=0
 tap_count=0

@@ -117,7 +117,7 @@ like "$(cat err)" 'missing:.* shellcheck mandoc' 'and linting more still'
 # Servers, without which there are tests to skip, and no failure.
 lacking
 manager apt-get
-for name in lighttpd apache2 nginx fcgiwrap; do
+for name in lighttpd apache2 nginx fcgiwrap cron; do
 	pretend $name :
 done
 pretend grep 'cat >/dev/null'
@@ -135,7 +135,7 @@ rm bin/grep bin/busybox
 manager apk
 deps servers
 is "$status$(cat out err)" 0 'where it does not know their names it says nothing'
-for name in lighttpd apache2 nginx fcgiwrap; do
+for name in lighttpd apache2 nginx fcgiwrap cron; do
 	rm bin/$name
 done
 
